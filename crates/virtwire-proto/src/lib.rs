@@ -1,0 +1,9 @@
+//! libvirt's RPC protocol, for both roles, without I/O.
+#![no_std]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+pub mod program;
+pub mod xdr;

@@ -1,0 +1,162 @@
+//! XDR (RFC 4506) as libvirt speaks it: [`Reader`], [`Writer`], and the [`Xdr`] trait that ties a Rust
+//! type to its bytes.
+//!
+//! What is decided where the RFC, C's habits and hostile peers pull in different directions:
+//!
+//! | on the wire | reading | writing |
+//! | --- | --- | --- |
+//! | padding behind strings and opaque data | must be there; its value is ignored | zeros |
+//! | an optional's discriminant | any word but 0 means present | 1 |
+//! | a string, opaque or array longer than its named maximum | refused, even where the bytes are there | refused |
+//! | a count | compared with its maximum and with the bytes that are left, before anything is reserved | |
+//! | `char`, `unsigned char`, `short`, `unsigned short` | a whole word, of which the low bits are kept | sign-extended (`char`, `short`) or zero-extended |
+//! | `bool` | does not occur: libvirt's booleans are `int`, and 2 stays 2 | |
+//! | an enum's value | any, known or not, survives | the same |
+//! | a union's discriminant | one that is not known is refused: its length cannot be known | |
+//! | a NUL or bytes that are not UTF-8 inside a string | survive | the same |
+//! | NaN, infinities, −0.0 | survive bit for bit | the same |
+//! | bytes behind a payload | ignored, as libvirt does; [`Reader::remaining`] tells | none |
+
+mod reader;
+mod text;
+mod writer;
+
+pub use reader::{DecodeError, DecodeErrorKind, Reader};
+pub use text::Text;
+pub use writer::{EncodeError, Writer};
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use uuid::Uuid;
+
+/// A type with an XDR form.
+///
+/// Strings, opaque data and arrays carry a maximum that belongs to the place where they stand rather than to
+/// their type, so they are read and written by the methods of [`Reader`] and [`Writer`] that take it.
+pub trait Xdr: Sized {
+    /// The fewest bytes that a value takes on the wire. What bounds how many elements a count may announce.
+    const MIN_LEN: usize;
+
+    /// Appends the value.
+    ///
+    /// # Errors
+    /// [`EncodeError`] where a string, opaque or array is longer than its maximum in libvirt's definitions.
+    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError>;
+
+    /// Takes one value from the front of what is left.
+    ///
+    /// # Errors
+    /// [`DecodeError`] where bytes are missing, a maximum is passed or a union's discriminant is not known.
+    fn decode(reader: &mut Reader) -> Result<Self, DecodeError>;
+}
+
+macro_rules! words {
+    ($($ty:ty, $len:literal, $read:ident, $write:ident;)*) => {$(
+        impl Xdr for $ty {
+            const MIN_LEN: usize = $len;
+            #[inline]
+            fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+                writer.$write(*self);
+                Ok(())
+            }
+            #[inline]
+            fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+                reader.$read()
+            }
+        }
+    )*};
+}
+
+words! {
+    i32, 4, int, put_int;
+    u32, 4, uint, put_uint;
+    i64, 8, hyper, put_hyper;
+    u64, 8, uhyper, put_uhyper;
+    i16, 4, short, put_short;
+    u16, 4, ushort, put_ushort;
+    i8, 4, char, put_char;
+    u8, 4, uchar, put_uchar;
+    f64, 8, double, put_double;
+}
+
+impl Xdr for () {
+    const MIN_LEN: usize = 0;
+    fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
+        Ok(())
+    }
+    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+        Ok(())
+    }
+}
+
+impl Xdr for Uuid {
+    const MIN_LEN: usize = 16;
+    #[inline]
+    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+        writer.put_fixed_opaque(self.as_bytes());
+        Ok(())
+    }
+    #[inline]
+    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+        reader.fixed_opaque().map(Uuid::from_bytes)
+    }
+}
+
+/// XDR's optional data: a discriminant word, then the value where it is not 0.
+impl<T: Xdr> Xdr for Option<T> {
+    const MIN_LEN: usize = 4;
+    #[inline]
+    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+        writer.put_uint(self.is_some().into());
+        self.as_ref().map_or(Ok(()), |value| value.encode(writer))
+    }
+    #[inline]
+    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+        if reader.uint()? == 0 { Ok(None) } else { T::decode(reader).map(Some) }
+    }
+}
+
+impl<T: Xdr> Xdr for Box<T> {
+    const MIN_LEN: usize = T::MIN_LEN;
+    fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+        T::encode(self, writer)
+    }
+    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+        T::decode(reader).map(Box::new)
+    }
+}
+
+/// The bytes of one value.
+///
+/// # Errors
+/// As [`Xdr::encode`].
+///
+/// # Examples
+/// ```
+/// let bytes = virtwire_proto::xdr::to_bytes(&Some(7_i32))?;
+/// assert_eq!(&bytes[..], [0, 0, 0, 1, 0, 0, 0, 7]);
+/// # Ok::<(), virtwire_proto::xdr::EncodeError>(())
+/// ```
+pub fn to_bytes<T: Xdr>(value: &T) -> Result<Bytes, EncodeError> {
+    let mut buffer = bytes::BytesMut::new();
+    value.encode(&mut Writer::new(&mut buffer))?;
+    Ok(buffer.freeze())
+}
+
+/// The value that stands at the front of `bytes`; what is behind it is ignored, as libvirt does.
+///
+/// # Errors
+/// As [`Xdr::decode`].
+pub fn from_bytes<T: Xdr>(bytes: Bytes) -> Result<T, DecodeError> {
+    T::decode(&mut Reader::new(bytes))
+}
+
+/// Takes `count` values: shared by counted and fixed arrays.
+fn decode_elements<T: Xdr>(reader: &mut Reader, count: usize) -> Result<Vec<T>, DecodeError> {
+    let mut elements = Vec::with_capacity(count);
+    for _ in 0..count {
+        elements.push(T::decode(reader)?);
+    }
+    Ok(elements)
+}
