@@ -5,5 +5,8 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod connection;
+pub mod error;
+pub mod packet;
 pub mod program;
 pub mod xdr;

@@ -4,8 +4,15 @@
 //! has the struct of its message, which implements [`Event`]. The same facts stand in one table for each
 //! program, [`Program`], for whoever works with procedures by number or name.
 
+pub mod keepalive;
+pub mod net;
+pub mod qemu;
+pub mod remote;
+
 use crate::xdr::Xdr;
 use core::fmt;
+
+pub static PROGRAMS: &[&Program] = &[&remote::PROGRAM, &qemu::PROGRAM, &keepalive::PROGRAM];
 
 /// A procedure that a client calls. Implemented by the struct of its arguments.
 pub trait Call: Xdr {
@@ -36,6 +43,12 @@ pub struct Program {
     pub structs: &'static [&'static Struct],
     /// Its named maxima.
     pub limits: &'static [Limit],
+}
+
+/// The program of this number and version.
+#[must_use]
+pub fn find(number: u32, version: u32) -> Option<&'static Program> {
+    PROGRAMS.iter().copied().find(|program| program.number == number && program.version == version)
 }
 
 impl Program {

@@ -28,6 +28,11 @@ impl<'a> Writer<'a> {
         Self { buffer }
     }
 
+    /// Appends bytes that are encoded already.
+    pub fn put_raw(&mut self, bytes: &[u8]) {
+        self.buffer.put_slice(bytes);
+    }
+
     /// Appends an `int`.
     #[inline]
     pub fn put_int(&mut self, value: i32) {

@@ -1,0 +1,151 @@
+//! What both sides of a connection share: bytes in and out, the security layer, keepalive, and the end.
+
+use super::keepalive::{Due, Heartbeat};
+use super::outbox::Outbox;
+use super::{CloseReason, SecurityLayer, Time, Transmit};
+use crate::packet::{self, Descriptor, Header, Packet, PacketError, PacketType, Serial, Status};
+use crate::program::{Procedure, keepalive, net};
+use crate::xdr::to_bytes;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use bytes::{Bytes, BytesMut};
+
+const PING: i32 = 1;
+const PONG: i32 = 2;
+
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) outbox: Outbox,
+    pub(super) heartbeat: Heartbeat,
+    layer: Option<Box<dyn SecurityLayer>>,
+    /// What the layer gave that is no whole packet yet. Unused without a layer.
+    plain: BytesMut,
+    closed: Option<CloseReason>,
+}
+
+impl Link {
+    pub(super) fn new(now: Time) -> Self {
+        Self {
+            outbox: Outbox::default(),
+            heartbeat: Heartbeat::new(now),
+            layer: None,
+            plain: BytesMut::new(),
+            closed: None,
+        }
+    }
+
+    /// From here on, what goes out is sealed and what comes in is unsealed.
+    pub(super) fn install(&mut self, layer: Box<dyn SecurityLayer>) {
+        self.outbox.seal_from_here();
+        self.layer = Some(layer);
+    }
+
+    /// The next packet that is not keepalive's: PINGs are answered here.
+    pub(super) fn next_packet(
+        &mut self,
+        bytes: &mut BytesMut,
+        descriptors: &mut VecDeque<Descriptor>,
+    ) -> Result<Option<Packet>, CloseReason> {
+        loop {
+            let cut = match &mut self.layer {
+                None => packet::cut(bytes, descriptors)?,
+                Some(layer) => {
+                    layer.unwrap(bytes, &mut self.plain)?;
+                    packet::cut(&mut self.plain, descriptors)?
+                }
+            };
+            let Some(packet) = cut else {
+                if bytes.is_empty() && self.plain.is_empty() {
+                    // Descriptors that belong to no packet: nobody asked for them, so they are closed.
+                    descriptors.clear();
+                }
+                return Ok(None);
+            };
+            if !self.take_keepalive(&packet.header) {
+                return Ok(Some(packet));
+            }
+        }
+    }
+
+    fn take_keepalive(&mut self, header: &Header) -> bool {
+        if header.program != keepalive::PROGRAM.number
+            || header.version != keepalive::PROGRAM.version
+            || header.packet_type != PacketType::MESSAGE
+        {
+            return false;
+        }
+        if header.procedure == PING {
+            self.put_keepalive(PONG);
+        }
+        true
+    }
+
+    fn put_keepalive(&mut self, number: i32) {
+        let Some(procedure) = keepalive::PROGRAM.procedure(number) else { return };
+        let header = Header::new(procedure, PacketType::MESSAGE, Serial(0), Status::OK);
+        packet::put_head(self.outbox.tail(), procedure, header, 0).expect("a packet without payload fits");
+    }
+
+    /// What keepalive has to do at `now`: send a PING, or say that the peer is dead.
+    pub(super) fn timeout(&mut self, now: Time) -> Option<CloseReason> {
+        match self.heartbeat.timeout(now) {
+            Due::Nothing => None,
+            Due::Ping => {
+                self.put_keepalive(PING);
+                None
+            }
+            Due::Dead(reason) => Some(reason),
+        }
+    }
+
+    /// What is to be written next, or why the connection is lost.
+    pub(super) fn transmit(&mut self) -> Result<Option<Transmit>, CloseReason> {
+        self.outbox.next(self.layer.as_deref_mut())
+    }
+
+    pub(super) fn closed(&self) -> Option<&CloseReason> {
+        self.closed.as_ref()
+    }
+
+    /// Ends the connection; false where it has ended already. What was to be written is dropped.
+    pub(super) fn close(&mut self, reason: CloseReason) -> bool {
+        if self.closed.is_some() {
+            return false;
+        }
+        self.closed = Some(reason);
+        self.outbox.clear();
+        true
+    }
+
+    /// Data of a stream; none at all marks its end.
+    pub(super) fn put_stream_data(
+        &mut self,
+        procedure: &'static Procedure,
+        serial: Serial,
+        data: Bytes,
+    ) -> Result<(), PacketError> {
+        let header = Header::new(procedure, PacketType::STREAM, serial, Status::CONTINUE);
+        packet::put_head(self.outbox.tail(), procedure, header, data.len())?;
+        self.outbox.push(data);
+        Ok(())
+    }
+
+    /// A hole in a sparse stream.
+    pub(super) fn put_stream_hole(
+        &mut self,
+        procedure: &'static Procedure,
+        serial: Serial,
+        length: i64,
+        flags: u32,
+    ) -> Result<(), PacketError> {
+        let header = Header::new(procedure, PacketType::STREAM_HOLE, serial, Status::CONTINUE);
+        let hole = to_bytes(&net::StreamHole { length, flags }).expect("two integers pass no maximum");
+        packet::put_raw(self.outbox.tail(), procedure, header, &hole, 0)
+    }
+
+    /// A stream's end: [`Status::OK`] to finish or confirm it, [`Status::ERROR`] for a client to abort it.
+    pub(super) fn put_stream_end(&mut self, procedure: &'static Procedure, serial: Serial, status: Status) {
+        let header = Header::new(procedure, PacketType::STREAM, serial, status);
+        packet::put_head(self.outbox.tail(), procedure, header, 0).expect("a packet without payload fits");
+    }
+}

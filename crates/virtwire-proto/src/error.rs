@@ -1,0 +1,31 @@
+//! libvirt's errors, as a server makes them.
+
+use crate::program::net::MessageError;
+use crate::xdr::Text;
+use alloc::string::String;
+
+/// An error as libvirt raises one with a text: level "error", str1 the text's pattern, str2 what fills it.
+#[must_use]
+pub fn raised(code: i32, domain: i32, pattern: &str, detail: &str) -> MessageError {
+    MessageError {
+        code,
+        domain,
+        message: Some(Text::from(pattern.replace("%s", detail))),
+        level: 2,
+        str1: Some(Text::from(pattern)),
+        str2: (!detail.is_empty()).then(|| Text::from(detail)),
+        int1: -1,
+        int2: -1,
+        ..MessageError::default()
+    }
+}
+
+/// VIR_ERR_RPC of VIR_FROM_RPC: the peer did something that the protocol does not know.
+pub(crate) fn rpc_error(text: String) -> MessageError {
+    raised(39, 7, "%s", &text)
+}
+
+/// VIR_ERR_AUTH_FAILED of VIR_FROM_RPC: no more is told to who is not let in.
+pub(crate) fn auth_error() -> MessageError {
+    raised(45, 7, "authentication failed: %s", "authentication failed")
+}
