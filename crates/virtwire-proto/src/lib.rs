@@ -6,4 +6,5 @@ extern crate alloc;
 extern crate std;
 
 pub mod program;
+pub mod typed_params;
 pub mod xdr;
