@@ -9,4 +9,5 @@ pub mod connection;
 pub mod error;
 pub mod packet;
 pub mod program;
+pub mod typed_params;
 pub mod xdr;
