@@ -5,5 +5,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+mod open_enum;
 pub mod program;
+pub mod typed_params;
 pub mod xdr;
