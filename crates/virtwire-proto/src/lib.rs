@@ -7,4 +7,5 @@ extern crate std;
 
 pub mod program;
 pub mod typed_params;
+pub mod uri;
 pub mod xdr;
