@@ -6,6 +6,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod program;
+pub mod socket_path;
 pub mod typed_params;
 pub mod uri;
 pub mod xdr;

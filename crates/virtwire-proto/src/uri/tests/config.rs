@@ -132,6 +132,47 @@ fn lists_nested_without_end_are_refused() {
     assert!(ClientConfig::parse(&text).is_err());
 }
 
+/// A configuration, and whether virsh 9.0.0 opens `test:///default` with it where no URI is named.
+#[test]
+fn what_virsh_takes_is_taken() {
+    let cases = [
+        ("uri_default = \"test:///default\"", true),
+        ("uri_default = 'test:///default' # c", true),
+        ("uri_default = \"test:///default\"; ;\n", false),
+        ("uri_default = \"test:///default\";;\n", false),
+        ("uri_default = \"test:///default\"\nuri_default=\"qemu:///x\"\n", true),
+        ("uri_default = 1\n", false),
+        ("uri_aliases = [ \"a=test:///default\", ]\nuri_default=\"a\"", true),
+        ("uri_aliases = [ \"a=test:///default\", \"b.c=x\" ]\nuri_default=\"a\"", true),
+        ("uri_aliases = [ \"b.c=x\", \"a=test:///default\" ]\nuri_default=\"a\"", false),
+        ("uri_aliases = [ # c\n \"a=test:///default\" ]\nuri_default=\"a\"", false),
+        ("uri_aliases = \"a=test:///default\"\nuri_default=\"a\"", false),
+        ("uri_aliases = [1, \"a=test:///default\"]\nuri_default=\"a\"", false),
+        ("uri_aliases = [ \"A_-9=test:///default\" ]\nuri_default=\"A_-9\"", true),
+        ("x = \"\"\"a\nb\"\"\"\nuri_default=\"test:///default\"", true),
+        ("x = \"\"\"\"\"\"\nuri_default=\"test:///default\"", true),
+        ("x = \"\"\nuri_default=\"test:///default\"", true),
+        ("x=1\r\nuri_default=\"test:///default\"\r\n", true),
+        ("x=1;#c\nuri_default=\"test:///default\"", true),
+        ("x=1 # c ; y\n;uri_default=\"test:///default\"", false),
+        ("x=[1,\n]\nuri_default=\"test:///default\"", true),
+        ("x=[[1]]\nuri_default=\"test:///default\"", true),
+        ("x=[]\nuri_default=\"test:///default\"", true),
+        ("x=[1,,2]\nuri_default=\"test:///default\"", false),
+        ("x=+5\nuri_default=\"test:///default\"", true),
+        ("x=\"a\rb\"\nuri_default=\"test:///default\"", false),
+        ("x.y=1\nuri_default=\"test:///default\"", false),
+        ("x-y=1\nuri_default=\"test:///default\"", false),
+        ("_x=1\nuri_default=\"test:///default\"", false),
+        ("\u{feff}x=1\nuri_default=\"test:///default\"", false),
+        ("x=\"\"\"\"\nuri_default=\"test:///default\"", false),
+    ];
+    for (text, is_taken) in cases {
+        let uri = ClientConfig::parse(text).ok().and_then(|config| config.resolve(None, None).ok().flatten());
+        assert_eq!(uri.is_some_and(|uri| uri.to_string() == "test:///default"), is_taken, "{text:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_reads_or_is_an_error(text in "([a-z_=\"'#;,\\[\\]0-9 \n-]|uri_default ?= ?|uri_aliases ?= ?){0,30}") {
