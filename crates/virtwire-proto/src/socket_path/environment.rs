@@ -1,6 +1,7 @@
 //! What the environment of a process says about sockets and daemons.
 
 use super::{Scope, SocketPathError};
+use crate::uri::Mode;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -30,6 +31,8 @@ pub struct Environment {
     pub autostart: bool,
     /// The folder of the daemons' programs: VIRTD_PATH, else LIBVIRTD_PATH, else `/usr/sbin`.
     pub daemon_dir: String,
+    /// The mode where a URI says none: libvirt.conf's `remote_mode`, [`Mode::Auto`] unless it is set.
+    pub mode: Mode,
 }
 
 impl Environment {
@@ -54,6 +57,7 @@ impl Environment {
             daemon_dir: variable("VIRTD_PATH")
                 .or_else(|| variable("LIBVIRTD_PATH"))
                 .unwrap_or_else(|| DAEMON_DIR.to_owned()),
+            mode: Mode::Auto,
         }
     }
 

@@ -89,7 +89,7 @@ impl SocketFinder {
             return Err(SocketPathError::NoSocket { transport });
         }
         let socket = uri.and_then(Uri::socket).cloned();
-        let mode = uri.map_or(Ok(None), Uri::mode)?.unwrap_or_default();
+        let mode = uri.map_or(Ok(None), Uri::mode)?.unwrap_or(environment.mode);
         let wants_session =
             uri.is_none_or(|uri| uri.is_session() || (uri.driver() == "test" && uri.names_transport()));
         let is_session = wants_session && !environment.root;

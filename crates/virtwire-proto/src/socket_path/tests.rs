@@ -126,6 +126,16 @@ fn without_a_uri_a_user_gets_the_session_whose_daemon_is_there_or_installed() {
     assert_eq!((&*found.path.to_string(), found.command), ("/run/libvirt/libvirt-sock", None));
 }
 
+#[test]
+fn the_mode_of_the_configuration_counts_where_the_uri_says_none() {
+    let environment = Environment { mode: Mode::Direct, ..root() };
+    assert_eq!(path(&for_uri("qemu:///system", &environment).unwrap()), "/run/libvirt/virtqemud-sock");
+    assert_eq!(
+        path(&for_uri("qemu:///system?mode=auto", &environment).unwrap()),
+        "/run/libvirt/libvirt-sock"
+    );
+}
+
 /// A URI; the socket for a user; the socket for root. As virsh 9.0.0 and 12.8.0 choose them, but for `/var` in
 /// front of `/run`, which virsh has with the transport unix too.
 #[test]
@@ -138,6 +148,7 @@ fn the_socket_of_a_uri() {
         ("qemu:///session?mode=direct", "/run/user/7/libvirt/virtqemud-sock", "/run/libvirt/virtqemud-sock"),
         ("test+unix:///default", "/run/user/7/libvirt/libvirt-sock", "/run/libvirt/libvirt-sock"),
         ("test+ssh://host/default", "/run/user/7/libvirt/libvirt-sock", "/var/run/libvirt/libvirt-sock"),
+        ("qemu+ssh://host/session", "/run/user/7/libvirt/libvirt-sock", "/var/run/libvirt/libvirt-sock"),
         ("qemu+ssh://host/system", "/var/run/libvirt/libvirt-sock", "/var/run/libvirt/libvirt-sock"),
         ("network:///system?mode=direct", "/run/libvirt/virtnetworkd-sock", "/run/libvirt/virtnetworkd-sock"),
         ("xen:///?mode=direct", "/run/libvirt/virtxend-sock", "/run/libvirt/virtxend-sock"),

@@ -38,6 +38,9 @@ pub struct ClientConfig {
     pub tls_priority: Option<String>,
 }
 
+/// The settings that are a client's.
+const SETTINGS: [&str; 5] = ["uri_aliases", "uri_default", "tls_priority", "remote_mode", "remote_proxy"];
+
 /// Why a text is not a configuration: what was expected, what came, and in which line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("libvirt.conf, line {line}: {kind}")]
@@ -94,44 +97,40 @@ impl ClientConfig {
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let mut parser = Parser { text, position: 0 };
         let mut config = Self::default();
-        let mut seen: Vec<&str> = Vec::new();
+        let mut unset = Vec::from(SETTINGS);
         while let Some(Statement { line, name, value }) = parser.statement()? {
             // The first of several counts.
-            if seen.contains(&name) {
-                continue;
+            if let Some(index) = unset.iter().position(|setting| *setting == name) {
+                let setting = unset.swap_remove(index);
+                config.set(setting, value).map_err(|expected| {
+                    let kind = ConfigErrorKind::WrongValue { setting, expected };
+                    ConfigError { line, kind }
+                })?;
             }
-            seen.push(name);
-            config.set(name, value).map_err(|(setting, expected)| ConfigError {
-                line,
-                kind: ConfigErrorKind::WrongValue { setting, expected },
-            })?;
         }
         Ok(config)
     }
 
-    fn set(&mut self, name: &str, value: Value) -> Result<(), (&'static str, &'static str)> {
-        match (name, value) {
-            ("uri_aliases", Value::List(values)) => {
-                let strings = values.into_iter().map(Value::into_string).collect::<Option<_>>();
-                self.uri_aliases = strings.ok_or(("uri_aliases", "a list of strings"))?;
+    /// Sets one of [`SETTINGS`]; the error says what it is to be.
+    fn set(&mut self, setting: &str, value: Value) -> Result<(), &'static str> {
+        if setting == "uri_aliases" {
+            let Value::List(values) = value else { return Err("a list of strings") };
+            let strings: Option<_> = values.into_iter().map(Value::into_string).collect();
+            self.uri_aliases = strings.ok_or("a list of strings")?;
+            return Ok(());
+        }
+        let text = value.into_string().ok_or("a string")?;
+        match setting {
+            "uri_default" => self.uri_default = Some(text),
+            "tls_priority" => self.tls_priority = Some(text),
+            "remote_mode" => {
+                let mode = Mode::from_name(&text);
+                self.remote_mode = Some(mode.ok_or("\"auto\", \"legacy\" or \"direct\"")?);
             }
-            ("uri_aliases", _) => return Err(("uri_aliases", "a list of strings")),
-            ("uri_default", value) => {
-                self.uri_default = Some(value.into_string().ok_or(("uri_default", "a string"))?);
+            _ => {
+                let proxy = Proxy::from_name(&text);
+                self.remote_proxy = Some(proxy.ok_or("\"auto\", \"netcat\" or \"native\"")?);
             }
-            ("tls_priority", value) => {
-                self.tls_priority = Some(value.into_string().ok_or(("tls_priority", "a string"))?);
-            }
-            ("remote_mode", value) => {
-                let mode = value.into_string().and_then(|name| Mode::from_name(&name));
-                self.remote_mode = Some(mode.ok_or(("remote_mode", "\"auto\", \"legacy\" or \"direct\""))?);
-            }
-            ("remote_proxy", value) => {
-                let proxy = value.into_string().and_then(|name| Proxy::from_name(&name));
-                self.remote_proxy =
-                    Some(proxy.ok_or(("remote_proxy", "\"auto\", \"netcat\" or \"native\""))?);
-            }
-            _ => {}
         }
         Ok(())
     }
@@ -270,10 +269,7 @@ impl<'a> Parser<'a> {
                 self.position += end + 2 * quotes.len();
                 Ok(inner[..end].to_owned())
             }
-            _ => {
-                let error = self.unexpected("a string with quotes at both its ends");
-                Err(error)
-            }
+            _ => Err(self.unexpected("a string with quotes at both its ends")),
         }
     }
 

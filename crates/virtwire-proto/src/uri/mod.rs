@@ -133,6 +133,7 @@ impl Uri {
 
     /// The host, decoded: a name, an IPv4 address, or an IPv6 address without brackets, its zone id behind `%`.
     ///
+    /// Where there is none, a transport that needs one goes to `localhost`.
     /// It may begin with `-`: whoever passes it to a command has to keep it from being taken as an option.
     #[must_use]
     pub fn host(&self) -> Option<&str> {

@@ -118,7 +118,8 @@ fn errors_say_the_line_what_was_expected_and_what_came() {
         ("\nuri_aliases = \"a=b\"", 2, "uri_aliases is to be a list of strings"),
         ("uri_aliases = [1]", 1, "uri_aliases is to be a list of strings"),
         ("remote_mode = \"odd\"", 1, "remote_mode is to be \"auto\", \"legacy\" or \"direct\""),
-        ("remote_proxy = 7", 1, "remote_proxy is to be \"auto\", \"netcat\" or \"native\""),
+        ("remote_proxy = \"nc\"", 1, "remote_proxy is to be \"auto\", \"netcat\" or \"native\""),
+        ("remote_proxy = 7", 1, "remote_proxy is to be a string"),
     ];
     for (text, line, kind) in cases {
         let error = ClientConfig::parse(text).unwrap_err();

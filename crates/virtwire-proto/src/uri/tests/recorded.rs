@@ -43,7 +43,7 @@ const OPEN_NAMES: &[(&str, &str)] = &[
     ("qemu+unix:///system?foo&socket=/run/s", "qemu:///system?foo="),
     ("qemu+unix:///system?foo=&socket=/run/s", "qemu:///system?foo="),
     ("qemu+unix:///system?&&foo=1&&socket=/run/s&&", "qemu:///system?foo=1"),
-    ("qemu+unix:///system?=bogus&socket=/run/s", "qemu:///system"),
+    ("qemu+unix:///system?=lost&socket=/run/s", "qemu:///system"),
     ("qemu+unix:///system?foo=a+b&socket=/run/s", "qemu:///system?foo=a%2Bb"),
     ("qemu+unix:///system?foo=a%2bb%20c&socket=/run/s", "qemu:///system?foo=a%2Bb%20c"),
     ("qemu+unix:///system?foo=a=b=c&socket=/run/s", "qemu:///system?foo=a%3Db%3Dc"),
