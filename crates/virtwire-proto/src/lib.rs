@@ -5,6 +5,11 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+mod bit_flags;
+pub mod constants;
+pub mod enums;
+pub mod flags;
+pub mod names;
 mod open_enum;
 pub mod program;
 pub mod typed_params;
