@@ -3,6 +3,7 @@
 //! Only facts are taken: names, numbers, types, limits, annotations and versions.
 
 mod api;
+mod symbols;
 mod xdr;
 
 use crate::protocol::{self, Fields, Implementation, Kind, Priority, Procedure, Program, Stream, squash};
@@ -171,6 +172,16 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
         );
         std::fs::write(protocol::path(source.name), program.to_toml())?;
     }
+    let (enums, flags, names) = symbols::import(&api, &tree)?;
+    println!(
+        "{} enums, {} flags, {} names of parameters",
+        enums.enums.len(),
+        flags.flags.len(),
+        names.headers.values().map(IndexMap::len).sum::<usize>()
+    );
+    std::fs::write(protocol::path("enums"), enums.to_toml())?;
+    std::fs::write(protocol::path("flags"), flags.to_toml())?;
+    std::fs::write(protocol::path("typed_params"), names.to_toml())?;
     Ok(())
 }
 
