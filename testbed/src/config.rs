@@ -23,7 +23,8 @@ pub enum Drivers {
     Test,
     /// Also storage, secrets, network filters, interfaces and networks: real volumes and streams without QEMU.
     Storage,
-    /// Everything that is installed, QEMU included; guests run as root, without cgroups and security labels.
+    /// Everything that is installed, QEMU included; guests run as root, without cgroups and security labels. Networks
+    /// and bridges that a test starts are the machine's.
     All,
 }
 

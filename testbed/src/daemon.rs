@@ -39,7 +39,11 @@ const STORAGE_DRIVERS: [&str; 5] = ["storage", "secret", "nwfilter", "interface"
 const START: &str = r#"
 for place in etc:/etc/libvirt lib:/var/lib/libvirt cache:/var/cache/libvirt log:/var/log/libvirt state:/run/libvirt \
              passwd:/etc/passwd group:/etc/group; do
-    if [ -e "$folder/${place%%:*}" ]; then mount --bind "$folder/${place%%:*}" "$root${place#*:}"; fi
+    own=$folder/${place%%:*} theirs=$root${place#*:}
+    if [ ! -e "$own" ]; then continue; fi
+    # Missing where libvirt has never run and this user may not make it: then the namespace has it alone.
+    if [ ! -e "$theirs" ]; then mount -t tmpfs tmpfs "${theirs%/*}"; mkdir "$theirs"; fi
+    mount --bind "$own" "$theirs"
 done
 exec 3<&0 </dev/null
 sh -c "$guard" guard $$ "$folder" <&3 &
@@ -250,7 +254,8 @@ fn prepare(testbed: &Testbed, config: &Config, folder: &Path) -> Result<()> {
     let root = testbed.root();
     for (name, place) in PLACES {
         make_folder(&folder.join(name))?;
-        make_folder(&root.outside(place))?;
+        // Something to mount that on. Who may not make it is helped by the script.
+        let _ = make_folder(&root.outside(place));
     }
     make_folder(&folder.join("run"))?;
     make_folder(&folder.join("drivers"))?;
@@ -346,10 +351,14 @@ fn answers(socket: &Path, deadline: Instant) -> bool {
         let rest = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         stream.set_read_timeout(Some(rest))?;
         stream.write_all(&question)?;
-        let mut reply = [0; 28];
-        stream.read_exact(&mut reply)?;
+        let mut length = [0; 4];
+        stream.read_exact(&mut length)?;
+        // All of it, for a connection closed with bytes unread is an error in the daemon's log.
+        let mut reply = Vec::new();
+        stream.take(u64::from(u32::from_be_bytes(length)).saturating_sub(4)).read_to_end(&mut reply)?;
         // The same program, version and procedure; then a reply, of this call, that is no error.
-        Ok(reply[4..16] == question[4..16] && reply[16..] == [0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0])
+        Ok(reply.get(..12) == Some(&question[4..16])
+            && reply.get(12..24) == Some(&[0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0]))
     };
     ask().unwrap_or(false)
 }
