@@ -84,7 +84,8 @@ impl Recorder {
     ///
     /// # Errors
     /// A connection is still open, or a client was turned away since the server could not be reached.
-    pub fn finish(self, limit: Duration) -> Result<Vec<Recording>> {
+    pub fn finish(mut self, limit: Duration) -> Result<Vec<Recording>> {
+        self.stop_accepting();
         let closed =
             wait_until(Instant::now() + limit, || self.shared.lock().iter().all(|c| c.open_directions == 0));
         if !closed {
@@ -95,16 +96,20 @@ impl Recorder {
         }
         Ok(self.recordings())
     }
+
+    fn stop_accepting(&mut self) {
+        if let Some(acceptor) = self.acceptor.take() {
+            self.shared.ending.store(true, Ordering::SeqCst);
+            // Wakes it.
+            let _ = UnixStream::connect(&self.socket);
+            let _ = acceptor.join();
+        }
+    }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        self.shared.ending.store(true, Ordering::SeqCst);
-        // Wakes the acceptor.
-        let _ = UnixStream::connect(&self.socket);
-        if let Some(acceptor) = self.acceptor.take() {
-            let _ = acceptor.join();
-        }
+        self.stop_accepting();
         for connection in self.shared.lock().iter() {
             let _ = connection.client.shutdown(Shutdown::Both);
             let _ = connection.server.shutdown(Shutdown::Both);
@@ -140,19 +145,33 @@ enum Direction {
     ToClient,
 }
 
+/// Joins each client to the server, until the recorder ends.
 fn accept(listener: &UnixListener, server: &Path, shared: &Arc<Shared>) {
-    while let Ok((client, _)) = listener.accept() {
-        if shared.ending.load(Ordering::SeqCst) {
-            return;
-        }
-        if join(client, server, shared).is_err() {
+    let join = |client: UnixStream| {
+        if join(&client, server, shared).is_err() {
+            // Before the client sees its end.
             shared.turned_away.store(true, Ordering::SeqCst);
         }
+    };
+    while let Ok((client, _)) = listener.accept() {
+        if !shared.ending.load(Ordering::SeqCst) {
+            join(client);
+            continue;
+        }
+        // Clients that came before the end still count; the last in the queue is the one that wakes this thread.
+        let mut last = client;
+        if listener.set_nonblocking(true).is_ok() {
+            while let Ok((next, _)) = listener.accept() {
+                join(std::mem::replace(&mut last, next));
+            }
+        }
+        return;
     }
 }
 
 /// Connects `client` to the server and starts passing on.
-fn join(client: UnixStream, server: &Path, shared: &Arc<Shared>) -> io::Result<()> {
+fn join(client: &UnixStream, server: &Path, shared: &Arc<Shared>) -> io::Result<()> {
+    let client = client.try_clone()?;
     let server = UnixStream::connect(server)?;
     let (client_end, server_end) = (client.try_clone()?, server.try_clone()?);
     let (client_out, server_out) = (client.try_clone()?, server.try_clone()?);

@@ -36,6 +36,11 @@ impl Root {
         Self { folder: Some(folder.into()) }
     }
 
+    /// Whether this process has root's rights, without which nothing runs in a chroot.
+    pub fn may_enter() -> bool {
+        rustix::process::geteuid().is_root()
+    }
+
     /// The folder of a chroot; `None` for the machine itself.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()

@@ -112,7 +112,7 @@ impl Testbed {
         if !folder.is_absolute() || !folder.is_dir() {
             return Err(Error::new("neither \"system\" nor the absolute path of a folder"));
         }
-        if !rustix::process::geteuid().is_root() {
+        if !Root::may_enter() {
             return Err(Error::new("running programs in that folder takes root's rights"));
         }
         Self::new(Root::at(folder))

@@ -1,3 +1,37 @@
 //! The project's own tools.
 
-fn main() {}
+mod libvirt;
+mod test;
+
+use anyhow::{Result, bail};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  test [--libvirt 9.0|11.3|12.8|none] [-- CARGO TEST ARGUMENTS]
+        makes a real libvirt ready (by default the distribution's own) and runs all tests against it
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> Result<()> {
+    let Some((command, args)) = args.split_first() else { bail!("a command is wanted\n\n{USAGE}") };
+    match command.as_str() {
+        "test" => test::main(args),
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        other => bail!("{other:?} is no command\n\n{USAGE}"),
+    }
+}
