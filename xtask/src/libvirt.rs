@@ -83,7 +83,7 @@ pub(crate) fn prepare(libvirt: Libvirt) -> Result<Option<OsString>> {
 }
 
 fn installed() -> Result<()> {
-    let apt = Apt { root: Root::system() };
+    let apt = Apt::of_the_machine();
     let packages: Vec<_> = DAEMON.into_iter().chain(TOOLS).collect();
     if apt.is_there() {
         let missing = apt.missing(&packages)?;
@@ -116,7 +116,12 @@ fn chroot(suite: Suite) -> Result<PathBuf> {
     let chroots = chroots_folder()?;
     fs::create_dir_all(&chroots).with_context(|| chroots.display().to_string())?;
     let lock = chroots.join(format!("{}.lock", suite.name));
-    let lock = File::create(&lock).with_context(|| lock.display().to_string())?;
+    let lock = File::options()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(&lock)
+        .with_context(|| lock.display().to_string())?;
     if lock.try_lock().is_err() {
         say(&format!("waiting for another set-up of {} to end", suite.name));
         lock.lock()?;
@@ -124,9 +129,9 @@ fn chroot(suite: Suite) -> Result<PathBuf> {
     // What has this name is complete, for a new one gets it last.
     let folder = chroots.join(suite.name);
     if !folder.is_dir() {
-        build(suite, &folder)?;
+        build(suite, &folder, &lock)?;
     }
-    let apt = Apt { root: Root::at(&folder) };
+    let apt = Apt::of_chroot(&folder, &lock);
     let missing = apt.missing(&chroot_packages())?;
     if !missing.is_empty() {
         apt.copy_network_files()?;
@@ -169,8 +174,8 @@ fn chroot_packages() -> Vec<&'static str> {
 }
 
 /// Makes `folder`, under another name until it is complete: an unfinished one is never taken for a finished one.
-fn build(suite: Suite, folder: &Path) -> Result<()> {
-    let host = Apt { root: Root::system() };
+fn build(suite: Suite, folder: &Path, lock: &File) -> Result<()> {
+    let host = Apt::of_the_machine();
     if !host.root.has_program("debootstrap") {
         ensure!(host.is_there(), "debootstrap is needed to set up libvirt {}: install it", suite.version);
         host.install(&["debootstrap"])?;
@@ -181,6 +186,7 @@ fn build(suite: Suite, folder: &Path) -> Result<()> {
         remove(&partial)?;
     }
     let mirror = host.mirror()?;
+    let apt = Apt::of_chroot(&partial, lock);
     let mut debootstrap = host.root.command("unshare");
     // Whatever it mounts ends with it, even when it is interrupted.
     debootstrap.args(["--mount", "--propagation", "private", "--", "debootstrap", "--variant=minbase"]);
@@ -196,10 +202,9 @@ fn build(suite: Suite, folder: &Path) -> Result<()> {
         debootstrap.env("http_proxy", proxy);
     }
     let doing =
-        format!("debootstrap {} into {} (takes a minute or two and 1.5 GB)", suite.name, partial.display());
-    step(&doing, debootstrap)?;
+        format!("debootstrap {} into {} (takes a minute or two and 700 MB)", suite.name, partial.display());
+    apt.step(&doing, debootstrap)?;
 
-    let apt = Apt { root: Root::at(&partial) };
     let write = |path: &str, text: &str| {
         let path = partial.join(path);
         fs::write(&path, text).with_context(|| path.display().to_string())
@@ -213,7 +218,7 @@ fn build(suite: Suite, folder: &Path) -> Result<()> {
     apt.install(&chroot_packages())?;
     let mut clean = apt.root.command("apt-get");
     clean.arg("clean");
-    step("apt-get clean", clean)?;
+    apt.step("apt-get clean", clean)?;
     fs::rename(&partial, folder).with_context(|| folder.display().to_string())
 }
 
@@ -228,17 +233,27 @@ fn remove(folder: &Path) -> Result<()> {
 }
 
 /// apt in a system.
-struct Apt {
+struct Apt<'a> {
     root: Root,
+    /// What stays locked until the last program that was started is gone, even when this one is killed.
+    lock: Option<&'a File>,
 }
 
-impl Apt {
+impl<'a> Apt<'a> {
+    fn of_the_machine() -> Self {
+        Self { root: Root::system(), lock: None }
+    }
+
+    fn of_chroot(folder: &Path, lock: &'a File) -> Self {
+        Self { root: Root::at(folder), lock: Some(lock) }
+    }
+
     fn is_there(&self) -> bool {
         self.root.has_program("apt-get") && self.root.has_program("dpkg-query")
     }
 
     /// Those of `packages` that are not installed.
-    fn missing<'a>(&self, packages: &[&'a str]) -> Result<Vec<&'a str>> {
+    fn missing<'p>(&self, packages: &[&'p str]) -> Result<Vec<&'p str>> {
         let mut query = self.root.command("dpkg-query");
         query.args(["--show", "--showformat", "${Package} ${db:Status-Status}\n"]).args(packages);
         // It fails when it does not know one of them, and still shows the others.
@@ -249,17 +264,19 @@ impl Apt {
     }
 
     fn install(&self, packages: &[&str]) -> Result<()> {
-        if let Err(error) = step("apt-get update", self.get(&["update"])) {
+        if let Err(error) = self.step("apt-get update", self.get(&["update"])) {
             // A source that has nothing to do with this may be out of reach.
             say(&format!("{error:#}\nxtask: going on with the package lists that are there"));
         }
-        // What an interrupted run has left half installed would be in the way.
-        let mut configure = self.root.command("dpkg");
-        configure.env("DEBIAN_FRONTEND", "noninteractive").args(["--configure", "-a"]);
-        step("dpkg --configure -a", configure)?;
+        if self.root.folder().is_some() {
+            // What an interrupted run has left half installed would be in the way.
+            let mut configure = self.root.command("dpkg");
+            configure.env("DEBIAN_FRONTEND", "noninteractive").args(["--configure", "-a"]);
+            self.step("dpkg --configure -a", configure)?;
+        }
         let mut install = self.get(&["install", "--yes", "--no-install-recommends"]);
         install.args(packages);
-        step(&format!("apt-get install {}", packages.join(" ")), install)
+        self.step(&format!("apt-get install {}", packages.join(" ")), install)
     }
 
     fn get(&self, args: &[&str]) -> Command {
@@ -289,7 +306,7 @@ impl Apt {
             return Ok(mirror);
         }
         // Fresh images come without package lists, and apt names only the sources it has lists of.
-        step("apt-get update", self.get(&["update"]))?;
+        self.step("apt-get update", self.get(&["update"]))?;
         self.source_of(&codename)?
             .with_context(|| format!("apt has no source by HTTP for {codename}: {hint}"))
     }
@@ -337,6 +354,24 @@ impl Apt {
         }
         Ok(())
     }
+
+    /// Runs one step of a set-up: says what it does, how long it took, and, when it fails, the end of its output.
+    fn step(&self, doing: &str, mut command: Command) -> Result<()> {
+        const LINES: usize = 30;
+        say(doing);
+        let started = Instant::now();
+        // The lock file is empty, so it reads as no input; and whoever has it open has the lock.
+        let stdin = self.lock.map(File::try_clone).transpose()?.map_or_else(Stdio::null, Stdio::from);
+        let output = command.stdin(stdin).output().with_context(|| doing.to_owned())?;
+        if output.status.success() {
+            say(&format!("done in {:.1} s", started.elapsed().as_secs_f32()));
+            return Ok(());
+        }
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<_> = text.lines().collect();
+        bail!("{doing}: {}\n{}", output.status, lines[lines.len().saturating_sub(LINES)..].join("\n"))
+    }
 }
 
 /// Says which tools are missing, and with them their tests.
@@ -346,22 +381,6 @@ fn report_tools(testbed: &Testbed) {
             say(&format!("without {tool}: the tests that need it are left out"));
         }
     }
-}
-
-/// Runs one step of a set-up: says what it does, how long it took, and, when it fails, the end of its output.
-fn step(doing: &str, mut command: Command) -> Result<()> {
-    const LINES: usize = 30;
-    say(doing);
-    let started = Instant::now();
-    let output = command.stdin(Stdio::null()).output().with_context(|| doing.to_owned())?;
-    if output.status.success() {
-        say(&format!("done in {:.1} s", started.elapsed().as_secs_f32()));
-        return Ok(());
-    }
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<_> = text.lines().collect();
-    bail!("{doing}: {}\n{}", output.status, lines[lines.len().saturating_sub(LINES)..].join("\n"))
 }
 
 fn say(what: &str) {
@@ -387,7 +406,7 @@ mod tests {
 
     #[test]
     fn packages_nobody_has_are_missing() {
-        let apt = Apt { root: Root::system() };
+        let apt = Apt::of_the_machine();
         if apt.is_there() {
             assert_eq!(
                 apt.missing(&["dpkg", "no-such-package-anywhere"]).unwrap(),
