@@ -1,6 +1,9 @@
 //! The project's own tools.
 
+mod codegen;
+mod import;
 mod libvirt;
+mod protocol;
 mod test;
 
 use anyhow::{Result, bail};
@@ -9,6 +12,10 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
+  codegen [--check]
+        writes the generated code from protocol/, or fails where what is committed is not current
+  import --source TREE --api DIR [--delta FILE]
+        writes protocol/ from a libvirt source tree and a folder with its API XML
   test [--libvirt 9.0|11.3|12.8|none] [-- CARGO TEST ARGUMENTS]
         makes a real libvirt ready (by default the distribution's own) and runs all tests against it
 ";
@@ -27,6 +34,8 @@ fn main() -> ExitCode {
 fn run(args: &[String]) -> Result<()> {
     let Some((command, args)) = args.split_first() else { bail!("a command is wanted\n\n{USAGE}") };
     match command.as_str() {
+        "codegen" => codegen::main(args),
+        "import" => import::main(args),
         "test" => test::main(args),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
