@@ -67,14 +67,14 @@ pub(crate) fn default_cells() -> Vec<Cell> {
         .to_vec()
 }
 
-/// The machine's firmware.
+/// The machine's firmware: the facts that every node of the test driver tells.
 pub(crate) const SYSINFO: &str = "\
 <sysinfo type='smbios'>
   <bios>
-    <entry name='vendor'>virtwire</entry>
-    <entry name='version'>embedded hypervisor</entry>
-    <entry name='date'>01/01/2026</entry>
-    <entry name='release'>1.0</entry>
+    <entry name='vendor'>LENOVO</entry>
+    <entry name='version'>G4ETA1WW (2.61 )</entry>
+    <entry name='date'>05/07/2014</entry>
+    <entry name='release'>2.61</entry>
   </bios>
 </sysinfo>
 ";

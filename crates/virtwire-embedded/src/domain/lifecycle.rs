@@ -26,15 +26,16 @@ impl Node {
         if definition.name.as_bytes().contains(&b'\n') {
             return Err(error(From::Xml, Kind::XmlDetail, "invalid char in name: a line feed"));
         }
+        let meant = meant(&definition);
         self.change(|state| {
-            let uuid = definition.uuid;
-            let (slot, replaced) = state.assign(definition, false, false)?;
-            let domain = state.domains.change(slot, |domain| {
-                domain.persistent = true;
-                domain.reference()
-            });
+            let (_, replaced) = state.assign(definition, false, false)?;
+            let domain = state.change_domain(&meant, |found| {
+                found.persistent = true;
+                Ok(found.reference())
+            })?;
             let event = if replaced { LifecycleEvent::DefinedUpdated } else { LifecycleEvent::DefinedAdded };
-            told(state, domain, event).ok_or_else(|| crate::error::no_such_domain("uuid", uuid))
+            state.tell(domain.clone(), event);
+            Ok(domain)
         })
     }
 
@@ -47,13 +48,13 @@ impl Node {
     pub fn domain_create_xml(&self, xml: impl AsRef<[u8]>, flags: u32) -> Result<DomainRef> {
         check_flags("virDomainCreateXML", flags, START_VALIDATE)?;
         let definition = Definition::from_xml(xml.as_ref())?;
+        let meant = meant(&definition);
         self.change(|state| {
-            let uuid = definition.uuid;
             let (slot, _) = state.assign(definition, true, true)?;
             state.start(slot, RUNNING_BOOTED);
-            let domain = state.domains.get(slot).map(Domain::reference);
-            told(state, domain, LifecycleEvent::StartedBooted)
-                .ok_or_else(|| crate::error::no_such_domain("uuid", uuid))
+            let domain = state.get(&meant)?.reference();
+            state.tell(domain.clone(), LifecycleEvent::StartedBooted);
+            Ok(domain)
         })
     }
 
@@ -303,11 +304,9 @@ fn is_not(domain: &DomainRef, what: &str) -> crate::Error {
     error(From::Test, Kind::Internal, format!("domain '{}' not {what}", domain.name))
 }
 
-fn told(state: &State, domain: Option<DomainRef>, event: LifecycleEvent) -> Option<DomainRef> {
-    if let Some(domain) = &domain {
-        state.tell(domain.clone(), event);
-    }
-    domain
+/// The domain that a document is about.
+fn meant(definition: &Definition) -> DomainRef {
+    DomainRef { name: definition.name.clone(), uuid: definition.uuid, id: -1 }
 }
 
 /// A guest has ended by itself and starts again, in which case it keeps its id, or stops.
