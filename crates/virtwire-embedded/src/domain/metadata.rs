@@ -173,6 +173,8 @@ fn inject(document: &str, key: &str, uri: &str) -> Result<Element> {
     }
     add_prefix(&mut element, key, false);
     element.attributes.push(Attribute { name: format!("xmlns:{key}"), value: uri.to_owned() });
+    // As libvirt writes them: declarations first.
+    element.attributes.sort_by_key(|attribute| attribute.declares().is_none());
     Ok(element)
 }
 
