@@ -10,8 +10,8 @@ pub use streams::ServerStreamEvent;
 
 use super::link::Link;
 use super::{CloseReason, Keepalive, Time, Transmit};
-use crate::packet::{Descriptor, Header, Packet, PacketType, put_error};
-use crate::program::{Event, Program, net};
+use crate::packet::{Descriptor, Header, Packet, PacketType, Serial, Status, put_error};
+use crate::program::{Event, Procedure, Program, net};
 use admission::Admission;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -235,6 +235,24 @@ impl Server {
             return Ok(());
         }
         crate::packet::put_event(self.link.outbox.tail(), message)
+    }
+
+    /// Sends an event whose message is encoded already. It goes nowhere where the connection has ended.
+    ///
+    /// # Errors
+    /// The packet would be too long: nothing was sent.
+    pub fn emit_raw(
+        &mut self,
+        event: &'static Procedure,
+        payload: Bytes,
+    ) -> Result<(), crate::packet::PacketError> {
+        if self.link.closed().is_some() {
+            return Ok(());
+        }
+        let header = Header::new(event, PacketType::MESSAGE, Serial(0), Status::OK);
+        crate::packet::put_head(self.link.outbox.tail(), event, header, payload.len())?;
+        self.link.outbox.push(payload);
+        Ok(())
     }
 
     /// Ends the connection; [`ServerEvent::Closed`] follows. Nothing more is to be written. Does nothing where

@@ -2,7 +2,7 @@
 
 use super::{Server, ServerEvent};
 use crate::error::rpc_error;
-use crate::packet::{self, Descriptor, Header, Packet, PacketError, Status};
+use crate::packet::{self, Descriptor, Header, Packet, PacketError, PacketType, Serial, Status};
 use crate::program::{Call, Kind, Procedure, StreamDirection, net};
 use crate::xdr::{DecodeError, Xdr, from_bytes};
 use alloc::collections::BTreeMap;
@@ -138,10 +138,39 @@ impl Server {
         let &Working { header, procedure } = self.calls.working.get(&id).ok_or(ReplyError::NotWaiting)?;
         packet::put_reply(self.link.outbox.tail(), procedure, header.serial, ret, descriptors.len())?;
         self.link.outbox.push_descriptors(descriptors);
+        self.answered(id, procedure, header.serial);
+        Ok(())
+    }
+
+    fn answered(&mut self, id: CallId, procedure: &'static Procedure, serial: Serial) {
         self.calls.working.remove(&id);
         if procedure.stream != StreamDirection::None {
-            self.streams.open(id, procedure, header.serial);
+            self.streams.open(id, procedure, serial);
         }
+    }
+
+    /// Answers a call with an answer that is encoded already, which is sent without a copy where it is long.
+    ///
+    /// # Errors
+    /// [`ReplyError`].
+    pub fn reply_raw(
+        &mut self,
+        id: CallId,
+        payload: Bytes,
+        descriptors: Vec<Descriptor>,
+    ) -> Result<(), ReplyError> {
+        let &Working { header, procedure } = self.calls.working.get(&id).ok_or(ReplyError::NotWaiting)?;
+        let serial = header.serial;
+        if descriptors.is_empty() {
+            let header = Header::new(procedure, PacketType::REPLY, serial, Status::OK);
+            packet::put_head(self.link.outbox.tail(), procedure, header, payload.len())?;
+            self.link.outbox.push(payload);
+        } else {
+            let header = Header::new(procedure, PacketType::REPLY_WITH_FDS, serial, Status::OK);
+            packet::put_raw(self.link.outbox.tail(), procedure, header, &payload, descriptors.len())?;
+            self.link.outbox.push_descriptors(descriptors);
+        }
+        self.answered(id, procedure, serial);
         Ok(())
     }
 
