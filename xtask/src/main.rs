@@ -1,3 +1,41 @@
 //! The project's own tools.
 
-fn main() {}
+mod codegen;
+mod import;
+mod protocol;
+
+use anyhow::{Result, bail};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  codegen [--check]
+        writes the generated code from protocol/, or fails where what is committed is not current
+  import --source TREE --api DIR [--delta FILE]
+        writes protocol/ from a libvirt source tree and a folder with its API XML
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> Result<()> {
+    let Some((command, args)) = args.split_first() else { bail!("a command is wanted\n\n{USAGE}") };
+    match command.as_str() {
+        "codegen" => codegen::main(args),
+        "import" => import::main(args),
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        other => bail!("{other:?} is no command\n\n{USAGE}"),
+    }
+}

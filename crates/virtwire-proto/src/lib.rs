@@ -7,6 +7,7 @@ extern crate std;
 
 pub mod connection;
 pub mod error;
+mod open_enum;
 pub mod packet;
 pub mod program;
 pub mod typed_params;

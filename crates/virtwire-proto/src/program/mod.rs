@@ -4,7 +4,11 @@
 //! has the struct of its message, which implements [`Event`]. The same facts stand in one table for each
 //! program, [`Program`], for whoever works with procedures by number or name.
 
+pub mod admin;
 pub mod keepalive;
+pub mod lock;
+pub mod log;
+pub mod lxc;
 pub mod net;
 pub mod qemu;
 pub mod remote;
@@ -12,7 +16,22 @@ pub mod remote;
 use crate::xdr::Xdr;
 use core::fmt;
 
-pub static PROGRAMS: &[&Program] = &[&remote::PROGRAM, &qemu::PROGRAM, &keepalive::PROGRAM];
+/// All programs.
+pub static PROGRAMS: &[&Program] = &[
+    &remote::PROGRAM,
+    &qemu::PROGRAM,
+    &lxc::PROGRAM,
+    &admin::PROGRAM,
+    &lock::PROGRAM,
+    &log::PROGRAM,
+    &keepalive::PROGRAM,
+];
+
+/// The program of this number and version.
+#[must_use]
+pub fn find(number: u32, version: u32) -> Option<&'static Program> {
+    PROGRAMS.iter().copied().find(|program| program.number == number && program.version == version)
+}
 
 /// A procedure that a client calls. Implemented by the struct of its arguments.
 pub trait Call: Xdr {
@@ -43,12 +62,6 @@ pub struct Program {
     pub structs: &'static [&'static Struct],
     /// Its named maxima.
     pub limits: &'static [Limit],
-}
-
-/// The program of this number and version.
-#[must_use]
-pub fn find(number: u32, version: u32) -> Option<&'static Program> {
-    PROGRAMS.iter().copied().find(|program| program.number == number && program.version == version)
 }
 
 impl Program {
@@ -124,6 +137,86 @@ pub struct Procedure {
     pub args: &'static Struct,
     /// What the reply carries. Has no fields where it carries nothing, and for events.
     pub ret: &'static Struct,
+}
+
+/// How the tables state a row: what most procedures have in common is left out.
+impl Procedure {
+    const fn new(program: &'static Program, number: i32, name: &'static str, kind: Kind) -> Self {
+        Self {
+            program,
+            number,
+            name,
+            kind,
+            c_name: None,
+            since: None,
+            priority: Priority::Low,
+            acl: &[],
+            acl_filter: &[],
+            stream: StreamDirection::None,
+            stream_parameter: None,
+            sparse_flag: None,
+            client: Implementation::Handwritten,
+            server: Implementation::Handwritten,
+            event_class: None,
+            args: &NOTHING,
+            ret: &NOTHING,
+        }
+    }
+
+    const fn call(program: &'static Program, number: i32, name: &'static str) -> Self {
+        Self::new(program, number, name, Kind::Call)
+    }
+
+    const fn event(program: &'static Program, number: i32, name: &'static str) -> Self {
+        Self::new(program, number, name, Kind::Event)
+    }
+
+    const fn c_name(self, name: &'static str) -> Self {
+        Self { c_name: Some(name), ..self }
+    }
+
+    const fn since(self, major: u16, minor: u16, release: u16) -> Self {
+        Self { since: Some(Version::new(major, minor, release)), ..self }
+    }
+
+    const fn high(self) -> Self {
+        Self { priority: Priority::High, ..self }
+    }
+
+    const fn generated(self, client: bool, server: bool) -> Self {
+        const fn how(generated: bool) -> Implementation {
+            if generated { Implementation::Generated } else { Implementation::Handwritten }
+        }
+        Self { client: how(client), server: how(server), ..self }
+    }
+
+    const fn acl(self, acl: &'static [&'static str]) -> Self {
+        Self { acl, ..self }
+    }
+
+    const fn acl_filter(self, acl_filter: &'static [&'static str]) -> Self {
+        Self { acl_filter, ..self }
+    }
+
+    const fn stream(self, stream: StreamDirection, parameter: u8) -> Self {
+        Self { stream, stream_parameter: Some(parameter), ..self }
+    }
+
+    const fn sparse_flag(self, flag: &'static str) -> Self {
+        Self { sparse_flag: Some(flag), ..self }
+    }
+
+    const fn event_class(self, class: EventClass) -> Self {
+        Self { event_class: Some(class), ..self }
+    }
+
+    const fn args(self, args: &'static Struct) -> Self {
+        Self { args, ..self }
+    }
+
+    const fn ret(self, ret: &'static Struct) -> Self {
+        Self { ret, ..self }
+    }
 }
 
 impl PartialEq for Procedure {
@@ -242,6 +335,9 @@ pub struct Struct {
     /// Its fields in the order of the wire.
     pub fields: &'static [Field],
 }
+
+/// What a call, an event or a reply carries that carries nothing.
+static NOTHING: Struct = Struct { name: "", fields: &[] };
 
 /// A field of a struct.
 #[derive(Debug)]

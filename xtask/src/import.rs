@@ -1,0 +1,363 @@
+//! Follows a release of libvirt: reads its definitions and API XML, and writes `protocol/`.
+//!
+//! Only facts are taken: names, numbers, types, limits, annotations and versions.
+
+mod api;
+mod xdr;
+
+use crate::protocol::{self, Fields, Implementation, Kind, Priority, Procedure, Program, Stream, squash};
+use anyhow::{Context, Result, bail, ensure};
+use api::Api;
+use indexmap::IndexMap;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// Where a program's definitions are, and what its names begin with.
+struct Source {
+    name: &'static str,
+    file: &'static str,
+    prefix: &'static str,
+    constant_prefix: &'static str,
+    /// The constants that hold the program's number and version.
+    number: [&'static str; 2],
+    uses: &'static [&'static str],
+    /// The C function of a procedure, in lower case and without underscores, from the procedure's name.
+    function: fn(&str) -> Option<String>,
+}
+
+const SOURCES: [Source; 8] = [
+    Source {
+        name: "net",
+        file: "src/rpc/virnetprotocol.x",
+        prefix: "virNet",
+        constant_prefix: "VIR_NET_",
+        number: ["", ""],
+        uses: &[],
+        function: |_| None,
+    },
+    Source {
+        name: "remote",
+        file: "src/remote/remote_protocol.x",
+        prefix: "remote_",
+        constant_prefix: "REMOTE_",
+        number: ["REMOTE_PROGRAM", "REMOTE_PROTOCOL_VERSION"],
+        uses: &[],
+        function: |name| Some(format!("vir{}", squash(name))),
+    },
+    Source {
+        name: "qemu",
+        file: "src/remote/qemu_protocol.x",
+        prefix: "qemu_",
+        constant_prefix: "QEMU_",
+        number: ["QEMU_PROGRAM", "QEMU_PROTOCOL_VERSION"],
+        uses: &["remote"],
+        function: |name| Some(format!("vir{}", squash(name).replacen("domain", "domainqemu", 1))),
+    },
+    Source {
+        name: "lxc",
+        file: "src/remote/lxc_protocol.x",
+        prefix: "lxc_",
+        constant_prefix: "LXC_",
+        number: ["LXC_PROGRAM", "LXC_PROTOCOL_VERSION"],
+        uses: &["remote"],
+        function: |name| Some(format!("vir{}", squash(name).replacen("domain", "domainlxc", 1))),
+    },
+    Source {
+        name: "admin",
+        file: "src/admin/admin_protocol.x",
+        prefix: "admin_",
+        constant_prefix: "ADMIN_",
+        number: ["ADMIN_PROGRAM", "ADMIN_PROTOCOL_VERSION"],
+        uses: &[],
+        function: |name| Some(format!("viradm{}", squash(name))),
+    },
+    Source {
+        name: "lock",
+        file: "src/locking/lock_protocol.x",
+        prefix: "virLockSpaceProtocol",
+        constant_prefix: "VIR_LOCK_SPACE_PROTOCOL_",
+        number: ["VIR_LOCK_SPACE_PROTOCOL_PROGRAM", "VIR_LOCK_SPACE_PROTOCOL_PROGRAM_VERSION"],
+        uses: &[],
+        function: |_| None,
+    },
+    Source {
+        name: "log",
+        file: "src/logging/log_protocol.x",
+        prefix: "virLogManagerProtocol",
+        constant_prefix: "VIR_LOG_MANAGER_PROTOCOL_",
+        number: ["VIR_LOG_MANAGER_PROTOCOL_PROGRAM", "VIR_LOG_MANAGER_PROTOCOL_PROGRAM_VERSION"],
+        uses: &[],
+        function: |_| None,
+    },
+    Source {
+        name: "keepalive",
+        file: "src/rpc/virkeepaliveprotocol.x",
+        prefix: "keepalive_",
+        constant_prefix: "KEEPALIVE_",
+        number: ["KEEPALIVE_PROGRAM", "KEEPALIVE_PROTOCOL_VERSION"],
+        uses: &[],
+        function: |_| None,
+    },
+];
+
+/// What a newer libvirt has beyond the source that is read, by program. Written by hand.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Delta {
+    /// The libvirt that it leads to: applied where the source is older.
+    to: String,
+    program: IndexMap<String, ProgramDelta>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ProgramDelta {
+    limits: IndexMap<String, u32>,
+    #[serde(rename = "struct")]
+    structs: IndexMap<String, Fields>,
+    #[serde(rename = "procedure")]
+    procedures: Vec<Procedure>,
+    renamed: Vec<Renamed>,
+}
+
+/// A field that has another name now.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Renamed {
+    from: String,
+    to: String,
+    structs: Vec<String>,
+}
+
+/// `cargo xtask import --source TREE --api DIR [--delta FILE]`
+pub(crate) fn main(args: &[String]) -> Result<()> {
+    let (mut source, mut dir, mut delta) = (None, None, None);
+    let mut args = args.iter();
+    while let Some(option) = args.next() {
+        let place = match option.as_str() {
+            "--source" => &mut source,
+            "--api" => &mut dir,
+            "--delta" => &mut delta,
+            other => bail!("{other:?} is no option of import"),
+        };
+        *place = Some(PathBuf::from(args.next().with_context(|| format!("{option} wants a path"))?));
+    }
+    let tree = source.context("--source TREE is wanted")?;
+    let api = Api::read(&dir.context("--api DIR is wanted")?)?;
+    let version = source_version(&tree)?;
+    let delta = match delta {
+        Some(path) => {
+            let delta: Delta = protocol::read(&path)?;
+            ensure!(
+                delta.to == api.version,
+                "the delta leads to {}, the API XML is of {}",
+                delta.to,
+                api.version
+            );
+            if api::parts(&version) < api::parts(&delta.to) { delta } else { Delta::default() }
+        }
+        None => Delta::default(),
+    };
+    for source in SOURCES {
+        let program = import(&source, &tree, &api, delta.program.get(source.name))
+            .with_context(|| format!("in {}", source.file))?;
+        let functions = program.procedures.iter().filter(|procedure| procedure.c_name.is_some()).count();
+        println!(
+            "{}: {} procedures, {functions} with a C function, {} with a version, {} structs",
+            program.name,
+            program.procedures.len(),
+            program.procedures.iter().filter(|procedure| procedure.since.is_some()).count(),
+            program.structs.len()
+        );
+        std::fs::write(protocol::path(source.name), program.to_toml())?;
+    }
+    Ok(())
+}
+
+/// The libvirt that a source tree is of.
+fn source_version(tree: &Path) -> Result<String> {
+    let path = tree.join("meson.build");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("version: '"));
+    let version = line.and_then(|line| line.split_once('\'')).context("meson.build has no version")?;
+    Ok(version.0.to_owned())
+}
+
+fn import(source: &Source, tree: &Path, api: &Api, delta: Option<&ProgramDelta>) -> Result<Program> {
+    let path = tree.join(source.file);
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file = xdr::parse(&text)?;
+    let number = |name: &str| resolve(&file, api, name);
+    let mut program = Program {
+        name: source.name.to_owned(),
+        prefix: source.prefix.to_owned(),
+        constant_prefix: source.constant_prefix.to_owned(),
+        uses: source.uses.iter().map(|&name| name.to_owned()).collect(),
+        ..Program::default()
+    };
+    if !source.number[0].is_empty() {
+        program.number = Some(number(source.number[0])?);
+        program.version = Some(number(source.number[1])?);
+    }
+    for name in file.constants.keys().filter(|name| !source.number.contains(&name.as_str())) {
+        program.limits.insert(name.clone(), number(name)?);
+    }
+    let ty = |ty: &String| fixed_length(ty, &number);
+    let fields = |fields: &Fields| {
+        fields.iter().map(|(name, of)| Ok((name.clone(), ty(of)?))).collect::<Result<Fields>>()
+    };
+    program.types = fields(&file.types)?;
+    for (name, of) in &file.structs {
+        program.structs.insert(name.clone(), fields(of)?);
+    }
+    program.unions = file.unions.clone();
+    let mut procedures = Vec::new();
+    for (name, enumerators) in file.enums {
+        if squash(&name) == squash(&format!("{}procedure", source.prefix)) {
+            procedures = enumerators;
+        } else {
+            program.enums.insert(name, enumerators.into_iter().map(|of| (of.name, of.value)).collect());
+        }
+    }
+    for enumerator in procedures {
+        let name = enumerator.name.clone();
+        program.procedures.push(procedure(source, &program, enumerator).with_context(|| name)?);
+    }
+    if let Some(delta) = delta {
+        apply(&mut program, delta)?;
+    }
+    derive(source, &mut program, api);
+    Ok(program)
+}
+
+/// A constant's value, which may be another constant or a macro of the public headers.
+fn resolve(file: &xdr::File, api: &Api, name: &str) -> Result<u32> {
+    let value = file.constants.get(name).map_or(name, String::as_str);
+    let number = xdr::number(value).or_else(|| api.constant(value));
+    u32::try_from(number.with_context(|| format!("{value} is not known"))?).context(name.to_owned())
+}
+
+/// A type with the length of an array as a number: `opaque[VIR_UUID_BUFLEN]`, `opaque[16]`. Maxima keep their
+/// names.
+fn fixed_length(ty: &str, number: &dyn Fn(&str) -> Result<u32>) -> Result<String> {
+    match ty.split_once('[') {
+        Some((element, length)) => Ok(format!("{element}[{}]", number(length.trim_end_matches(']'))?)),
+        None => Ok(ty.to_owned()),
+    }
+}
+
+fn procedure(source: &Source, program: &Program, enumerator: xdr::Enumerator) -> Result<Procedure> {
+    let name = enumerator
+        .name
+        .strip_prefix(source.constant_prefix)
+        .and_then(|name| name.strip_prefix("PROC_"))
+        .context("expected a procedure's name")?
+        .to_ascii_lowercase();
+    let mut procedure = Procedure { number: i32::try_from(enumerator.value)?, name, ..Procedure::default() };
+    // The comment that explains the annotations stands before the first procedure and has their forms for
+    // values, each beginning with what no real value begins with.
+    for (key, value) in enumerator.annotations {
+        match key.as_str() {
+            "generate" => {
+                let (client, server) = match value.as_str() {
+                    "none" => (false, false),
+                    "client" => (true, false),
+                    "server" => (false, true),
+                    "both" => (true, true),
+                    other => bail!("@generate: {other}"),
+                };
+                let how = |generated| {
+                    if generated { Implementation::Generated } else { Implementation::Handwritten }
+                };
+                (procedure.client, procedure.server) = (how(client), how(server));
+            }
+            "priority" => {
+                procedure.priority = match value.as_str() {
+                    "high" => Priority::High,
+                    "low" => Priority::Low,
+                    other => bail!("@priority: {other}"),
+                }
+            }
+            "readstream" | "writestream" => {
+                procedure.stream = Some(if key == "readstream" { Stream::Read } else { Stream::Write });
+                procedure.stream_parameter = Some(value.parse().context("a stream's parameter")?);
+            }
+            "sparseflag" => procedure.sparse_flag = Some(value),
+            "acl" => procedure.acl.push(value),
+            "aclfilter" => procedure.acl_filter.push(value),
+            other => bail!("the annotation @{other} is not known"),
+        }
+    }
+    procedure.args = program.struct_of(&procedure.name, "args");
+    procedure.ret = program.struct_of(&procedure.name, "ret");
+    if let Some(message) = program.struct_of(&procedure.name, "msg") {
+        ensure!(procedure.args.is_none() && procedure.ret.is_none(), "both a call and an event");
+        procedure.kind = Kind::Event;
+        procedure.args = Some(message);
+    }
+    Ok(procedure)
+}
+
+fn apply(program: &mut Program, delta: &ProgramDelta) -> Result<()> {
+    for renamed in &delta.renamed {
+        for name in &renamed.structs {
+            let fields = program.structs.get_mut(name).with_context(|| format!("no struct {name}"))?;
+            ensure!(fields.contains_key(&renamed.from), "{name} has no field {}", renamed.from);
+            *fields = std::mem::take(fields)
+                .into_iter()
+                .map(|(name, ty)| (if name == renamed.from { renamed.to.clone() } else { name }, ty))
+                .collect();
+        }
+    }
+    for (name, limit) in &delta.limits {
+        ensure!(program.limits.insert(name.clone(), *limit).is_none(), "{name} is there already");
+    }
+    for (name, fields) in &delta.structs {
+        ensure!(program.structs.insert(name.clone(), fields.clone()).is_none(), "{name} is there already");
+    }
+    for procedure in &delta.procedures {
+        let number = procedure.number;
+        ensure!(program.procedures.iter().all(|of| of.number != number), "{number} is there already");
+        program.procedures.push(procedure.clone());
+    }
+    Ok(())
+}
+
+/// What follows from the definitions and the API: the C function, the version, the event class.
+fn derive(source: &Source, program: &mut Program, api: &Api) {
+    let functions: IndexMap<String, (&String, &String)> =
+        api.functions.iter().map(|(name, since)| (squash(name), (name, since))).collect();
+    let mut procedures = std::mem::take(&mut program.procedures);
+    for procedure in &mut procedures {
+        if program.name == "keepalive" {
+            // Both are messages that ask for no reply.
+            procedure.kind = Kind::Event;
+        }
+        if procedure.kind == Kind::Call && procedure.c_name.is_none() {
+            let function = (source.function)(&procedure.name);
+            if let Some((name, since)) = function.and_then(|name| functions.get(&name)) {
+                procedure.c_name = Some((*name).clone());
+                procedure.since.get_or_insert_with(|| (*since).clone());
+            }
+        }
+        procedure.event_class = event_class(program, procedure).map(str::to_owned);
+    }
+    program.procedures = procedures;
+}
+
+/// The numbering of the callback identifier that a procedure registers, deregisters or carries, by its field
+/// `callbackID`: procedures of the older generation have none.
+fn event_class(program: &Program, procedure: &Procedure) -> Option<&'static str> {
+    let structs = [&procedure.args, &procedure.ret].into_iter().flatten();
+    let has = |name: &String| program.structs.get(name).is_some_and(|of| of.contains_key("callbackID"));
+    if !structs.into_iter().any(has) {
+        return None;
+    }
+    if program.name == "qemu" {
+        return Some("qemu_monitor");
+    }
+    let name = procedure.name.strip_prefix("connect_").unwrap_or(&procedure.name);
+    ["domain", "network", "storage_pool", "node_device", "secret"]
+        .into_iter()
+        .find(|class| name.strip_prefix(class).is_some_and(|rest| rest.starts_with("_event_")))
+}
