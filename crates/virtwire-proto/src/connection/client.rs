@@ -30,12 +30,15 @@ pub struct ClientConfig {
     /// How many events are kept that arrive before the reply to the registration that they may belong to. At
     /// more the oldest is lost, and counted.
     pub max_parked_events: usize,
+    /// How many bytes of such events are kept, and for each call that opens a stream how many bytes of the
+    /// stream's packets that arrive before the reply. A stream that passes this fails.
+    pub max_parked_bytes: usize,
 }
 
 impl Default for ClientConfig {
-    /// 5 calls in flight, 1024 parked events.
+    /// 5 calls in flight, 1024 parked events, 4 MiB of them.
     fn default() -> Self {
-        Self { max_calls_in_flight: 5, max_parked_events: 1024 }
+        Self { max_calls_in_flight: 5, max_parked_events: 1024, max_parked_bytes: 4 << 20 }
     }
 }
 
@@ -105,9 +108,9 @@ impl Client {
         Self {
             link: Link::new(now),
             events: VecDeque::new(),
-            calls: Calls::new(config.max_calls_in_flight),
+            calls: Calls::new(config.max_calls_in_flight, config.max_parked_bytes),
             streams: Streams::default(),
-            subscriptions: Subscriptions::new(config.max_parked_events),
+            subscriptions: Subscriptions::new(config.max_parked_events, config.max_parked_bytes),
             held: false,
         }
     }
