@@ -99,6 +99,8 @@ pub struct Client {
     subscriptions: Subscriptions,
     /// Whether what came behind a finished authentication waits for the layer that it may be sealed with.
     held: bool,
+    /// Whether what the server sends is being read.
+    reading: bool,
 }
 
 impl Client {
@@ -112,11 +114,13 @@ impl Client {
             streams: Streams::default(),
             subscriptions: Subscriptions::new(config.max_parked_events, config.max_parked_bytes),
             held: false,
+            reading: true,
         }
     }
 
     /// Takes what was read: `bytes` as far as they hold whole packets, and the descriptors that came with
-    /// them. What is left belongs to the next call of this: append to it.
+    /// them. What is left belongs to the next call of this: append to it. This may be called with nothing new,
+    /// and is to be after [`Client::authenticated`].
     ///
     /// # Errors
     /// The reason for which the connection has ended, now or earlier.
@@ -127,7 +131,7 @@ impl Client {
         now: Time,
     ) -> Result<(), CloseReason> {
         self.alive()?;
-        self.link.heartbeat.heard(now);
+        self.link.before_receive(bytes, now);
         while !self.held {
             match self.link.next_packet(bytes, descriptors) {
                 Ok(Some(packet)) => self.take(packet),
@@ -138,6 +142,7 @@ impl Client {
                 }
             }
         }
+        self.link.after_receive(bytes, descriptors);
         Ok(())
     }
 
@@ -170,7 +175,7 @@ impl Client {
     /// How many bytes wait to be written. A bulk stream's writer should wait while these are many.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
-        self.link.outbox.len()
+        self.link.pending_bytes()
     }
 
     /// When [`Client::timeout`] is to be called next. Any other method may change it.
@@ -191,6 +196,7 @@ impl Client {
             self.cancel(serial);
             self.events.push_back(ClientEvent::Reply { serial, result: Err(CallError::TimedOut) });
         }
+        self.listen(now);
         if let Some(reason) = self.link.timeout(now) {
             self.close(reason);
         }
@@ -202,15 +208,21 @@ impl Client {
         self.link.heartbeat.start(settings, now);
     }
 
-    /// Says whether what the server sends is being read. While it is not, PINGs go out but their missing
-    /// answers do not end the connection.
+    /// Says whether what the server sends is being read. While it is not, and while a finished authentication
+    /// waits for [`Client::authenticated`], PINGs go out but their missing answers do not end the connection.
     pub fn set_reading(&mut self, reading: bool, now: Time) {
-        self.link.heartbeat.set_listening(reading, now);
+        self.reading = reading;
+        self.listen(now);
+    }
+
+    fn listen(&mut self, now: Time) {
+        let taking = !self.held;
+        self.link.heartbeat.set_listening(self.reading && taking, now);
     }
 
     /// Goes on behind a finished SASL authentication, with the layer that the mechanism has negotiated, if it
     /// has. Until this is called, [`Client::receive`] leaves what came behind the last step where it is, since
-    /// only the mechanism can say whether it is sealed.
+    /// only the mechanism can say whether it is sealed: give it that again behind this.
     pub fn authenticated(&mut self, layer: Option<Box<dyn SecurityLayer>>) {
         self.held = false;
         if let Some(layer) = layer {
