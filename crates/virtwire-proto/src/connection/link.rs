@@ -43,9 +43,16 @@ impl Link {
         }
     }
 
-    /// Whether a security layer is in place.
-    pub(super) fn sealed(&self) -> bool {
-        self.layer.is_some()
+    /// Whether this many descriptors can be sent.
+    pub(super) fn admits(
+        &self,
+        procedure: &'static Procedure,
+        descriptors: usize,
+    ) -> Result<(), PacketError> {
+        if descriptors > 0 && self.layer.is_some() {
+            return Err(PacketError::Sealed { procedure });
+        }
+        Ok(())
     }
 
     /// To be told of what a `receive` starts with. It may come with nothing new, since what was left before

@@ -211,14 +211,15 @@ impl Reader {
     fn counted(&mut self, what: &'static str, max: u32) -> Result<core::ops::Range<usize>, DecodeError> {
         let start = self.position;
         let count = self.uint()?;
-        let padded = (count as usize).next_multiple_of(4);
+        // A peer may announce what no 32-bit machine can round up.
+        let padded = (count as usize).checked_next_multiple_of(4).unwrap_or(usize::MAX);
         let left = self.remaining();
         if count > max || padded > left {
             self.position = start;
             let kind = if count > max {
                 DecodeErrorKind::TooLong { what, count, max }
             } else {
-                DecodeErrorKind::Truncated { wanted: 4 + padded, left: 4 + left }
+                DecodeErrorKind::Truncated { wanted: padded.saturating_add(4), left: 4 + left }
             };
             return Err(self.error(kind));
         }

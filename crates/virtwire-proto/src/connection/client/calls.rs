@@ -267,6 +267,7 @@ impl Client {
     ) -> Result<Serial, CallError> {
         self.alive()?;
         let CallOptions { deadline, descriptors } = options;
+        self.link.admits(procedure, descriptors.len())?;
         let serial = self.free_serial();
         let sent = self.calls.in_flight < self.calls.max_in_flight;
         if sent {
