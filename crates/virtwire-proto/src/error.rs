@@ -1,7 +1,9 @@
 //! libvirt's errors, as a server makes them.
 
 use crate::program::net::MessageError;
+use crate::xdr::DecodeError;
 use crate::xdr::Text;
+use alloc::format;
 use alloc::string::String;
 
 /// An error as libvirt raises one with a text: level "error", str1 the text's pattern, str2 what fills it.
@@ -23,6 +25,14 @@ pub fn raised(code: i32, domain: i32, pattern: &str, detail: &str) -> MessageErr
 /// VIR_ERR_RPC of VIR_FROM_RPC: the peer did something that the protocol does not know.
 pub(crate) fn rpc_error(text: String) -> MessageError {
     raised(39, 7, "%s", &text)
+}
+
+/// What libvirtd answers where a payload is not what the procedure takes. Where it went wrong, which libvirtd
+/// does not say, stands in str3.
+pub(crate) fn malformed_error(error: &DecodeError) -> MessageError {
+    let mut answer = rpc_error("Unable to decode message payload".into());
+    answer.str3 = Some(Text::from(format!("{error}")));
+    answer
 }
 
 /// VIR_ERR_AUTH_FAILED of VIR_FROM_RPC: no more is told to who is not let in.

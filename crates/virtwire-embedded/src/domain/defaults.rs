@@ -160,7 +160,7 @@ pub(super) fn os(root: &Element) -> Result<Element> {
     }
     type_element.order_attributes(&["arch", "machine"]);
 
-    os.children.retain(|child| !child.as_element().is_some_and(|element| element.name == "type"));
+    os.children.retain(|child| child.as_element().is_none_or(|element| element.name != "type"));
     os.children.insert(0, type_element.with_text(&kind).into());
     if kind == "hvm" && !has_bootloader && os.child("boot").is_none() && !has_device_boot(root) {
         os.children.push(Element::new("boot").with("dev", "hd").into());

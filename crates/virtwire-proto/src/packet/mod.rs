@@ -245,6 +245,13 @@ pub enum PacketError {
         /// How many there are.
         count: usize,
     },
+    /// Descriptors travel beside the bytes of a UNIX socket, and so beside a security layer too: neither side
+    /// could tell their bytes from sealed ones.
+    #[error("{procedure} cannot be sent: descriptors cannot pass a security layer")]
+    Sealed {
+        /// "remote.domain_get_info"
+        procedure: &'static Procedure,
+    },
 }
 
 /// Appends a packet to `buffer`: the header, and what `payload` writes. Leaves the buffer as it was on error.
