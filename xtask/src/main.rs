@@ -1,6 +1,7 @@
 //! The project's own tools.
 
 mod codegen;
+mod cross_check;
 mod import;
 mod protocol;
 
@@ -12,6 +13,9 @@ usage: cargo xtask COMMAND
 
   codegen [--check]
         writes the generated code from protocol/, or fails where what is committed is not current
+  cross-check [--source TREE [--delta FILE]] [--fields FILE --values FILE]
+        compares protocol/ with the listings in a libvirt source tree, and with what `tshark -G fields` and
+        `tshark -G values` print of libvirt's dissector
   import --source TREE --api DIR [--delta FILE]
         writes protocol/ from a libvirt source tree and a folder with its API XML
 ";
@@ -30,6 +34,7 @@ fn main() -> ExitCode {
 fn run(args: &[String]) -> Result<()> {
     let Some((command, args)) = args.split_first() else { bail!("a command is wanted\n\n{USAGE}") };
     match command.as_str() {
+        "cross-check" => cross_check::main(args),
         "codegen" => codegen::main(args),
         "import" => import::main(args),
         "help" | "--help" | "-h" => {
