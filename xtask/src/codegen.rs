@@ -3,6 +3,7 @@
 mod model;
 mod names;
 mod program;
+mod registry;
 mod symbols;
 mod table;
 
@@ -56,6 +57,10 @@ fn outputs() -> Result<Vec<Output>> {
         outputs.push(file(&format!("{src}/{name}.rs"), program::types(&model, program)?)?);
         outputs.push(file(&format!("{src}/{name}/table.rs"), table::tables(&model, program)?)?);
     }
+    let tests = "crates/virtwire-proto/tests/program";
+    let registry = registry::registry(&model)?;
+    outputs.push(output(&format!("{tests}/registry.rs"), "protocol/", &registry)?);
+
     let src = "crates/virtwire-proto/src";
     let read = protocol::read::<protocol::symbols::Enums>(&protocol::path("enums"))?;
     for (path, body) in symbols::enums(&read)? {

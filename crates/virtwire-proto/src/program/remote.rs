@@ -14543,7 +14543,7 @@ impl Xdr for DomainMigratePrepare3ParamsRet {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS` (304).
 ///
-/// Permissions: `domain:migrate`, `domain:start`, `domain:write`.
+/// Permissions: `domain:migrate`, `domain:start`, `domain:write`. Opens a stream that the client writes to.
 #[doc(alias = "remote_domain_migrate_prepare_tunnel3_params_args")]
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DomainMigratePrepareTunnel3ParamsArgs {
