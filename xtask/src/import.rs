@@ -255,8 +255,6 @@ fn procedure(source: &Source, program: &Program, enumerator: xdr::Enumerator) ->
         .context("expected a procedure's name")?
         .to_ascii_lowercase();
     let mut procedure = Procedure { number: i32::try_from(enumerator.value)?, name, ..Procedure::default() };
-    // The comment that explains the annotations stands before the first procedure and has their forms for
-    // values, each beginning with what no real value begins with.
     for (key, value) in enumerator.annotations {
         match key.as_str() {
             "generate" => {
