@@ -3,7 +3,9 @@
 mod codegen;
 mod cross_check;
 mod import;
+mod libvirt;
 mod protocol;
+mod test;
 
 use anyhow::{Result, bail};
 use std::process::ExitCode;
@@ -18,6 +20,8 @@ usage: cargo xtask COMMAND
         `tshark -G values` print of libvirt's dissector
   import --source TREE --api DIR [--delta FILE]
         writes protocol/ from a libvirt source tree and a folder with its API XML
+  test [--libvirt 9.0|11.3|12.8|none] [-- CARGO TEST ARGUMENTS]
+        makes a real libvirt ready (by default the distribution's own) and runs all tests against it
 ";
 
 fn main() -> ExitCode {
@@ -37,6 +41,7 @@ fn run(args: &[String]) -> Result<()> {
         "cross-check" => cross_check::main(args),
         "codegen" => codegen::main(args),
         "import" => import::main(args),
+        "test" => test::main(args),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

@@ -49,7 +49,7 @@ impl Xdr for NonnullServer {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -79,7 +79,7 @@ impl Xdr for NonnullClient {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             srv: NonnullServer::decode(reader)?,
             id: reader.uhyper()?,
@@ -106,7 +106,7 @@ impl Xdr for ConnectOpenArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }
@@ -130,7 +130,7 @@ impl Xdr for ConnectCloseArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -154,7 +154,7 @@ impl Xdr for ConnectGetLibVersionArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -181,7 +181,7 @@ impl Xdr for ConnectGetLibVersionRet {
         writer.put_uhyper(self.lib_ver);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { lib_ver: reader.uhyper()? })
     }
 }
@@ -206,7 +206,7 @@ impl Xdr for ConnectListServersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { need_results: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -235,7 +235,7 @@ impl Xdr for ConnectListServersRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { servers: reader.elements(limits::SERVER_LIST_MAX)?, ret: reader.uint()? })
     }
 }
@@ -260,7 +260,7 @@ impl Xdr for ConnectLookupServerArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -285,7 +285,7 @@ impl Xdr for ConnectLookupServerRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.srv.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { srv: NonnullServer::decode(reader)? })
     }
 }
@@ -310,7 +310,7 @@ impl Xdr for ServerGetThreadpoolParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { srv: NonnullServer::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -335,7 +335,7 @@ impl Xdr for ServerGetThreadpoolParametersRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::SERVER_THREADPOOL_PARAMETERS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::SERVER_THREADPOOL_PARAMETERS_MAX)? })
     }
 }
@@ -363,7 +363,7 @@ impl Xdr for ServerSetThreadpoolParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             srv: NonnullServer::decode(reader)?,
             params: reader.elements(limits::SERVER_THREADPOOL_PARAMETERS_MAX)?,
@@ -400,7 +400,7 @@ impl Xdr for ServerListClientsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { srv: NonnullServer::decode(reader)?, need_results: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -429,7 +429,7 @@ impl Xdr for ServerListClientsRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { clients: reader.elements(limits::CLIENT_LIST_MAX)?, ret: reader.uint()? })
     }
 }
@@ -457,7 +457,7 @@ impl Xdr for ServerLookupClientArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { srv: NonnullServer::decode(reader)?, id: reader.uhyper()?, flags: reader.uint()? })
     }
 }
@@ -482,7 +482,7 @@ impl Xdr for ServerLookupClientRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.clnt.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { clnt: NonnullClient::decode(reader)? })
     }
 }
@@ -507,7 +507,7 @@ impl Xdr for ClientGetInfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { clnt: NonnullClient::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -532,7 +532,7 @@ impl Xdr for ClientGetInfoRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::CLIENT_INFO_PARAMETERS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::CLIENT_INFO_PARAMETERS_MAX)? })
     }
 }
@@ -557,7 +557,7 @@ impl Xdr for ClientCloseArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { clnt: NonnullClient::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -587,7 +587,7 @@ impl Xdr for ServerGetClientLimitsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { srv: NonnullServer::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -612,7 +612,7 @@ impl Xdr for ServerGetClientLimitsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::SERVER_CLIENT_LIMITS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::SERVER_CLIENT_LIMITS_MAX)? })
     }
 }
@@ -640,7 +640,7 @@ impl Xdr for ServerSetClientLimitsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             srv: NonnullServer::decode(reader)?,
             params: reader.elements(limits::SERVER_CLIENT_LIMITS_MAX)?,
@@ -671,7 +671,7 @@ impl Xdr for ConnectGetLoggingOutputsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }
@@ -700,7 +700,7 @@ impl Xdr for ConnectGetLoggingOutputsRet {
         writer.put_uint(self.noutputs);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { outputs: reader.string(limits::STRING_MAX)?, noutputs: reader.uint()? })
     }
 }
@@ -722,7 +722,7 @@ impl Xdr for ConnectGetLoggingFiltersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }
@@ -751,7 +751,7 @@ impl Xdr for ConnectGetLoggingFiltersRet {
         writer.put_uint(self.nfilters);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { filters: reader.optional_string(limits::STRING_MAX)?, nfilters: reader.uint()? })
     }
 }
@@ -776,7 +776,7 @@ impl Xdr for ConnectSetLoggingOutputsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { outputs: reader.optional_string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -806,7 +806,7 @@ impl Xdr for ConnectSetLoggingFiltersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { filters: reader.optional_string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -836,7 +836,7 @@ impl Xdr for ServerUpdateTlsFilesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { srv: NonnullServer::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -866,7 +866,7 @@ impl Xdr for ConnectSetDaemonTimeoutArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { timeout: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -893,7 +893,7 @@ impl Xdr for ConnectDaemonShutdownArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }

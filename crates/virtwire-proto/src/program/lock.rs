@@ -43,7 +43,7 @@ impl Xdr for Owner {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -70,7 +70,7 @@ impl Xdr for RegisterArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { owner: Owner::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -94,7 +94,7 @@ impl Xdr for RestrictArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }
@@ -121,7 +121,7 @@ impl Xdr for NewArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { path: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -151,7 +151,7 @@ impl Xdr for CreateResourceArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             path: reader.string(limits::STRING_MAX)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -185,7 +185,7 @@ impl Xdr for DeleteResourceArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             path: reader.string(limits::STRING_MAX)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -219,7 +219,7 @@ impl Xdr for AcquireResourceArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             path: reader.string(limits::STRING_MAX)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -253,7 +253,7 @@ impl Xdr for ReleaseResourceArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             path: reader.string(limits::STRING_MAX)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -280,7 +280,7 @@ impl Xdr for CreateLockSpaceArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.path, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { path: reader.string(limits::STRING_MAX)? })
     }
 }

@@ -44,7 +44,7 @@ impl Xdr for Domain {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -71,7 +71,7 @@ impl Xdr for LogFilePosition {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { inode: reader.uhyper()?, offset: reader.uhyper()? })
     }
 }
@@ -99,7 +99,7 @@ impl Xdr for DomainOpenLogFileArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             driver: reader.string(limits::STRING_MAX)?,
             dom: Domain::decode(reader)?,
@@ -129,7 +129,7 @@ impl Xdr for DomainOpenLogFileRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pos.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pos: LogFilePosition::decode(reader)? })
     }
 }
@@ -151,7 +151,7 @@ impl Xdr for DomainGetLogFilePositionArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { path: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -176,7 +176,7 @@ impl Xdr for DomainGetLogFilePositionRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pos.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pos: LogFilePosition::decode(reader)? })
     }
 }
@@ -204,7 +204,7 @@ impl Xdr for DomainReadLogFileArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             path: reader.string(limits::STRING_MAX)?,
             pos: LogFilePosition::decode(reader)?,
@@ -234,7 +234,7 @@ impl Xdr for DomainReadLogFileRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.data, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { data: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -265,7 +265,7 @@ impl Xdr for DomainAppendLogFileArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             driver: reader.string(limits::STRING_MAX)?,
             dom: Domain::decode(reader)?,
@@ -297,7 +297,7 @@ impl Xdr for DomainAppendLogFileRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { ret: reader.int()? })
     }
 }

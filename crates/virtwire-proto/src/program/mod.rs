@@ -27,6 +27,12 @@ pub static PROGRAMS: &[&Program] = &[
     &keepalive::PROGRAM,
 ];
 
+/// The program of this number and version.
+#[must_use]
+pub fn find(number: u32, version: u32) -> Option<&'static Program> {
+    PROGRAMS.iter().copied().find(|program| program.number == number && program.version == version)
+}
+
 /// A procedure that a client calls. Implemented by the struct of its arguments.
 pub trait Call: Xdr {
     /// What the server's reply carries; `()` where it carries nothing.

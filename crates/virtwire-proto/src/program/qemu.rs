@@ -33,7 +33,7 @@ impl Xdr for DomainMonitorCommandArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: remote::NonnullDomain::decode(reader)?,
             cmd: reader.string(remote::limits::STRING_MAX)?,
@@ -62,7 +62,7 @@ impl Xdr for DomainMonitorCommandRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.result, remote::limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { result: reader.string(remote::limits::STRING_MAX)? })
     }
 }
@@ -87,7 +87,7 @@ impl Xdr for DomainAttachArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pid_value: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -112,7 +112,7 @@ impl Xdr for DomainAttachRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: remote::NonnullDomain::decode(reader)? })
     }
 }
@@ -143,7 +143,7 @@ impl Xdr for DomainAgentCommandArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: remote::NonnullDomain::decode(reader)?,
             cmd: reader.string(remote::limits::STRING_MAX)?,
@@ -173,7 +173,7 @@ impl Xdr for DomainAgentCommandRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_optional_string(self.result.as_ref(), remote::limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { result: reader.optional_string(remote::limits::STRING_MAX)? })
     }
 }
@@ -201,7 +201,7 @@ impl Xdr for ConnectDomainMonitorEventRegisterArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: Option::decode(reader)?,
             event: reader.optional_string(remote::limits::STRING_MAX)?,
@@ -232,7 +232,7 @@ impl Xdr for ConnectDomainMonitorEventRegisterRet {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()? })
     }
 }
@@ -255,7 +255,7 @@ impl Xdr for ConnectDomainMonitorEventDeregisterArgs {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()? })
     }
 }
@@ -296,7 +296,7 @@ impl Xdr for DomainMonitorEventMsg {
         writer.put_uint(self.micros);
         writer.put_optional_string(self.details.as_ref(), remote::limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             dom: remote::NonnullDomain::decode(reader)?,
@@ -335,7 +335,7 @@ impl Xdr for DomainMonitorCommandWithFilesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: remote::NonnullDomain::decode(reader)?,
             cmd: reader.string(remote::limits::STRING_MAX)?,
@@ -364,7 +364,7 @@ impl Xdr for DomainMonitorCommandWithFilesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.result, remote::limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { result: reader.string(remote::limits::STRING_MAX)? })
     }
 }

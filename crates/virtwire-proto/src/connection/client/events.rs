@@ -1,0 +1,169 @@
+//! Subscriptions: which registration an event belongs to, also where it overtook the registration's reply.
+
+use super::calls::Calls;
+use super::{Client, ClientEvent};
+use crate::packet::{Packet, Serial, Status};
+use crate::program::{self, Call, EventClass, Procedure, qemu, remote};
+use crate::xdr::{from_bytes, to_bytes};
+use alloc::collections::{BTreeMap, VecDeque};
+use bytes::Bytes;
+
+/// What an event is known by: each of a daemon's drivers numbers its callbacks from its own start.
+type Key = (EventClass, i32);
+
+/// An event that arrived before the reply to the registration that it may belong to.
+#[derive(Debug)]
+struct Parked {
+    key: Key,
+    procedure: &'static Procedure,
+    payload: Bytes,
+}
+
+#[derive(Debug)]
+pub(super) struct Subscriptions {
+    by_key: BTreeMap<Key, Serial>,
+    by_serial: BTreeMap<Serial, Key>,
+    max_parked: usize,
+    max_parked_bytes: usize,
+    parked: VecDeque<Parked>,
+    parked_bytes: usize,
+    /// How many parked events were lost for each class since nobody registered for it.
+    lost: BTreeMap<EventClass, u64>,
+}
+
+impl Subscriptions {
+    pub(super) fn new(max_parked: usize, max_parked_bytes: usize) -> Self {
+        Self {
+            by_key: BTreeMap::new(),
+            by_serial: BTreeMap::new(),
+            max_parked,
+            max_parked_bytes,
+            parked: VecDeque::new(),
+            parked_bytes: 0,
+            lost: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn contains(&self, serial: Serial) -> bool {
+        self.by_serial.contains_key(&serial)
+    }
+
+    pub(super) fn insert(&mut self, serial: Serial, class: EventClass, callback: i32) {
+        let key = (class, callback);
+        if let Some(before) = self.by_key.insert(key, serial) {
+            self.by_serial.remove(&before);
+        }
+        self.by_serial.insert(serial, key);
+    }
+
+    fn remove(&mut self, serial: Serial) -> Option<Key> {
+        let key = self.by_serial.remove(&serial)?;
+        self.by_key.remove(&key);
+        Some(key)
+    }
+
+    fn park(&mut self, event: Parked) {
+        self.parked_bytes += event.payload.len();
+        self.parked.push_back(event);
+        while self.parked.len() > self.max_parked || self.parked_bytes > self.max_parked_bytes {
+            let Some(oldest) = self.parked.pop_front() else { return };
+            self.parked_bytes -= oldest.payload.len();
+            *self.lost.entry(oldest.key.0).or_default() += 1;
+        }
+    }
+
+    /// Drops parked events for which `keep` says no.
+    fn retain(&mut self, mut keep: impl FnMut(&Parked) -> bool) {
+        let bytes = &mut self.parked_bytes;
+        self.parked.retain(|event| {
+            let kept = keep(event);
+            if !kept {
+                *bytes -= event.payload.len();
+            }
+            kept
+        });
+    }
+
+    /// Gives a new subscription the events that overtook its registration's reply.
+    pub(super) fn replay(&mut self, serial: Serial, events: &mut VecDeque<ClientEvent>) {
+        let Some(&key) = self.by_serial.get(&serial) else { return };
+        if let Some(&count) = self.lost.get(&key.0) {
+            events.push_back(ClientEvent::EventsLost { subscription: serial, count });
+        }
+        self.retain(|event| {
+            if event.key == key {
+                events.push_back(ClientEvent::Message {
+                    subscription: Some(serial),
+                    procedure: event.procedure,
+                    payload: event.payload.clone(),
+                });
+            }
+            event.key != key
+        });
+    }
+
+    /// Drops parked events that no registration can claim any more.
+    pub(super) fn unpark(&mut self, calls: &Calls) {
+        if !self.parked.is_empty() {
+            self.retain(|event| calls.registering(event.key.0));
+        }
+        self.lost.retain(|class, _| calls.registering(*class));
+    }
+
+    pub(super) fn end(&mut self) {
+        *self = Self::new(self.max_parked, self.max_parked_bytes);
+    }
+}
+
+impl Client {
+    /// Ends a subscription at once, and tells the server. Where its registration has not been answered, it is
+    /// cancelled, which comes to the same.
+    pub fn unsubscribe(&mut self, subscription: Serial) {
+        match self.subscriptions.remove(subscription) {
+            Some((class, callback)) => self.deregister(class, callback),
+            None => self.cancel(subscription),
+        }
+    }
+
+    pub(super) fn deregister(&mut self, class: EventClass, callback: i32) {
+        let payload = to_bytes(&callback).expect("an integer passes no maximum");
+        self.call_unwatched(deregistration(class), &payload);
+    }
+
+    pub(super) fn take_message(&mut self, packet: Packet) {
+        let Packet { header, payload, .. } = packet;
+        let Some(procedure) = program::find(header.program, header.version)
+            .and_then(|program| program.procedure(header.procedure))
+            .filter(|procedure| procedure.kind == program::Kind::Event && header.status == Status::OK)
+        else {
+            self.events.push_back(ClientEvent::Unexpected { header });
+            return;
+        };
+        let key = procedure.event_class.and_then(|class| {
+            // In every event of the callback generation the identifier stands first.
+            Some((class, from_bytes::<i32>(payload.clone()).ok()?))
+        });
+        let subscription = key.and_then(|key| self.subscriptions.by_key.get(&key).copied());
+        match key {
+            Some(key) if subscription.is_none() && self.calls.registering(key.0) => {
+                // A copy: what is parked shall not keep the whole of what was read with it.
+                let payload = Bytes::copy_from_slice(&payload);
+                self.subscriptions.park(Parked { key, procedure, payload });
+            }
+            _ => self.events.push_back(ClientEvent::Message { subscription, procedure, payload }),
+        }
+    }
+}
+
+/// The procedure that ends a registration of this class. All of them take the callback identifier and nothing
+/// else.
+fn deregistration(class: EventClass) -> &'static Procedure {
+    match class {
+        EventClass::Domain => remote::ConnectDomainEventCallbackDeregisterAnyArgs::PROCEDURE,
+        EventClass::Network => remote::ConnectNetworkEventDeregisterAnyArgs::PROCEDURE,
+        EventClass::StoragePool => remote::ConnectStoragePoolEventDeregisterAnyArgs::PROCEDURE,
+        EventClass::NodeDevice => remote::ConnectNodeDeviceEventDeregisterAnyArgs::PROCEDURE,
+        EventClass::Secret => remote::ConnectSecretEventDeregisterAnyArgs::PROCEDURE,
+        EventClass::QemuMonitor => qemu::ConnectDomainMonitorEventDeregisterArgs::PROCEDURE,
+    }
+}
