@@ -2,6 +2,7 @@
 
 use crate::error::{From, Kind, Result, error};
 use crate::xml::{Element, Node};
+use std::collections::HashSet;
 use uuid::Uuid;
 
 /// The architecture of a guest that names none: that of libvirt's test driver.
@@ -160,10 +161,20 @@ pub(super) fn os(root: &Element) -> Result<Element> {
     }
     type_element.order_attributes(&["arch", "machine"]);
 
-    os.children.retain(|child| !child.as_element().is_some_and(|element| element.name == "type"));
+    drop_text(&mut os);
+    os.children.retain(|child| child.as_element().is_none_or(|element| element.name != "type"));
     os.children.insert(0, type_element.with_text(&kind).into());
     if kind == "hvm" && !has_bootloader && os.child("boot").is_none() && !has_device_boot(root) {
         os.children.push(Element::new("boot").with("dev", "hd").into());
+    }
+    for child in &mut os.children {
+        if let Node::Element(loader) = child
+            && loader.name == "loader"
+            && loader.attribute("type").is_none()
+            && !loader.text().is_empty()
+        {
+            loader.set_attribute("type", "rom");
+        }
     }
     sort(&mut os, OS_ORDER);
     Ok(os)
@@ -197,9 +208,10 @@ pub(super) fn devices(root: &Element, uuid: Uuid) -> Element {
     for given in root.elements().filter(|part| part.name == "devices") {
         devices.children.extend(given.children.iter().cloned());
     }
+    drop_text(&mut devices);
     sort(&mut devices, DEVICE_ORDER);
 
-    let names: Vec<String> =
+    let names: HashSet<String> =
         devices.elements().filter_map(|it| target_device(it).map(str::to_owned)).collect();
     let mut free_names = (0_u64..).map(|n| format!("testnet{n}")).filter(|name| !names.contains(name));
     let mut interfaces = 0;
@@ -265,9 +277,14 @@ fn has_device_boot(root: &Element) -> bool {
     devices.filter_map(|device| device.child("boot")).any(|boot| boot.attribute("order").is_some())
 }
 
+/// Drops text between elements where it means nothing.
+fn drop_text(element: &mut Element) {
+    element.children.retain(|child| !matches!(child, Node::Text(_)));
+}
+
 /// Puts the elements into an order without changing that of equals; what is no element goes first.
 fn sort(element: &mut Element, order: &[&str]) {
-    element.children.sort_by_key(|child| {
+    element.children.sort_by_cached_key(|child| {
         let name = child.as_element().map(|it| &*it.name);
         name.map(|name| order.iter().position(|&known| known == name).unwrap_or(order.len()))
     });

@@ -7,9 +7,9 @@
 
 use super::DomainState;
 use super::defaults;
-use super::units::{c_number, kib};
+use super::units::{MAX_KIB, c_number, kib, parse_kib};
 use crate::error::{From, Kind, Result, error, malformed, unexpected_root};
-use crate::xml::{self, Attribute, Element, Limits, Node, Style, escape, write_element};
+use crate::xml::{self, Attribute, Element, Limits, Namespaces, Node, Style, escape, write_element};
 use uuid::Uuid;
 use virtwire_proto::xdr::Text;
 
@@ -262,7 +262,7 @@ impl Definition {
                 _ => {}
             }
         }
-        self.parts.sort_by_key(|part| rank(&part.name));
+        self.parts.sort_by_cached_key(|part| rank(&part.name));
         self
     }
 
@@ -290,9 +290,11 @@ impl Definition {
         self.parts.iter().any(|part| part.name == "cpu" && numa_cells(part).next().is_some())
     }
 
-    /// The root's attributes but its type and id.
-    pub(super) fn root_attributes(&self) -> &[Attribute] {
-        &self.attributes
+    /// What is declared for the parts.
+    pub(super) fn root_namespaces(&self) -> Namespaces {
+        let mut scope = Namespaces::default();
+        scope.enter(&Element { attributes: self.attributes.clone(), ..Element::default() });
+        scope
     }
 
     /// The document, with the id of an active domain, and with the passwords of its graphics if it is for one
@@ -484,8 +486,8 @@ fn numa_memory(root: &Element) -> Result<u64> {
     let mut sum = 0_u64;
     for cell in root.child("cpu").into_iter().flat_map(numa_cells) {
         let value = cell.attribute("memory").unwrap_or_default();
-        let size = super::units::parse_kib(value, cell.attribute("unit"), "./cpu/numa/cell/@memory")?;
-        sum = sum.checked_add(size).ok_or_else(|| {
+        let size = parse_kib(value, cell.attribute("unit"), "./cpu/numa/cell/@memory")?;
+        sum = sum.checked_add(size).filter(|&sum| sum <= MAX_KIB).ok_or_else(|| {
             error(From::Domain, Kind::Overflow, "the sum of the cells' memory is too large")
         })?;
     }
@@ -542,15 +544,9 @@ impl Instructions {
     fn take(root: &mut Element) -> Result<Self> {
         let refuse = |message: String| Err(error(From::Test, Kind::Xml, message));
 
-        let declarations = root.attributes.clone();
-        let is_instruction = |element: &Element| {
-            let of_root = |prefix: &str| {
-                declarations.iter().find(|it| it.declares() == Some(prefix)).map(|it| it.value.clone())
-            };
-            let prefix = element.prefix();
-            let namespace = element.declared(prefix).map(str::to_owned).or_else(|| of_root(prefix));
-            namespace.as_deref() == Some(TEST_NAMESPACE)
-        };
+        let mut scope = Namespaces::default();
+        scope.enter(root);
+        let is_instruction = |element: &Element| scope.of(element) == Some(TEST_NAMESPACE);
         let mut taken = Vec::new();
         root.children.retain(|child| match child {
             Node::Element(element) if is_instruction(element) => {
