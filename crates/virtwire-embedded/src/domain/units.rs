@@ -1,6 +1,6 @@
 //! Numbers and sizes in a domain's XML, read as libvirt reads them.
 
-use crate::error::{From, Kind, Result, error};
+use crate::error::{Kind, Origin, Result, error};
 use crate::xml::Element;
 
 /// The most bytes that a size may stand for.
@@ -29,19 +29,19 @@ pub(crate) fn parse_kib(value: &str, unit: Option<&str>, place: &str) -> Result<
         return Ok(0);
     }
     let number = c_number(value).ok_or_else(|| {
-        error(From::Xml, Kind::Xml, format!("Invalid value '{value}' for element or attribute '{place}'"))
+        error(Origin::Xml, Kind::Xml, format!("Invalid value '{value}' for element or attribute '{place}'"))
     })?;
     let unit = unit.unwrap_or_default();
     let scale = scale(unit).ok_or_else(|| {
-        error(From::Nothing, Kind::InvalidArg, format!("unknown suffix '{unit}' of a size"))
+        error(Origin::Nothing, Kind::InvalidArg, format!("unknown suffix '{unit}' of a size"))
     })?;
-    let too_large = |from: From| error(from, Kind::Overflow, format!("value too large: {number}{unit}"));
+    let too_large = |from: Origin| error(from, Kind::Overflow, format!("value too large: {number}{unit}"));
     let bytes = number
         .checked_mul(scale)
         .filter(|&bytes| bytes <= MAX_BYTES)
-        .ok_or_else(|| too_large(From::Nothing))?;
+        .ok_or_else(|| too_large(Origin::Nothing))?;
     let kib = bytes.div_ceil(1024);
-    if kib > MAX_KIB { Err(too_large(From::Domain)) } else { Ok(kib) }
+    if kib > MAX_KIB { Err(too_large(Origin::Domain)) } else { Ok(kib) }
 }
 
 /// How many bytes one of a unit is.
