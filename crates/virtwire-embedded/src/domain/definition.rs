@@ -5,16 +5,13 @@
 //! comments between the main parts, second copies of parts that a domain has once, and the instructions of a
 //! node file.
 
-use super::DomainState;
 use super::defaults;
+use super::instructions::Instructions;
 use super::units::{MAX_KIB, c_number, kib, parse_kib};
 use crate::error::{Kind, Origin, Result, error, malformed, unexpected_root};
 use crate::xml::{self, Attribute, Element, Limits, Namespaces, Node, Style, escape, write_element};
 use uuid::Uuid;
 use virtwire_proto::xdr::Text;
-
-/// The namespace of the elements by which a node file says how a domain starts.
-const TEST_NAMESPACE: &str = "http://libvirt.org/schemas/domain/test/1.0";
 
 /// What a domain is.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,14 +41,6 @@ pub(crate) struct Definition {
     vcpu_element: Element,
     /// All other parts, in the order of [`ORDER`].
     parts: Vec<Element>,
-}
-
-/// How a node file wants a domain to start; C: the `test:` elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Instructions {
-    pub(crate) run_state: DomainState,
-    pub(crate) transient: bool,
-    pub(crate) has_managed_save: bool,
 }
 
 /// What follows when a guest ends by itself.
@@ -539,46 +528,6 @@ impl Action {
     /// Whether the guest runs on. Only a plain restart does here, as in libvirt's test driver.
     pub(crate) fn restarts(self) -> bool {
         matches!(self, Self::Restart | Self::RenameRestart)
-    }
-}
-
-impl Instructions {
-    /// Takes the `test:` elements out of a domain's element.
-    fn take(root: &mut Element) -> Result<Self> {
-        let refuse = |message: String| Err(error(Origin::Test, Kind::Xml, message));
-
-        let mut scope = Namespaces::default();
-        scope.enter(root);
-        let is_instruction = |element: &Element| scope.of(element) == Some(TEST_NAMESPACE);
-        let mut taken = Vec::new();
-        root.children.retain(|child| match child {
-            Node::Element(element) if is_instruction(element) => {
-                taken.push(element.clone());
-                false
-            }
-            _ => true,
-        });
-
-        let find = |name: &str| taken.iter().find(|element| element.local_name() == name);
-        let transient = find("transient").is_some();
-        let has_managed_save = find("hasmanagedsave").is_some();
-        let run_state = match find("runstate").map(Element::text).filter(|text| !text.is_empty()) {
-            None => DomainState::Running,
-            Some(text) => match c_number(&text) {
-                None => return refuse(format!("invalid runstate '{text}'")),
-                Some(number) => match i32::try_from(number).ok().and_then(DomainState::from_number) {
-                    Some(state) => state,
-                    None => return refuse(format!("runstate '{number}' is out of range")),
-                },
-            },
-        };
-        if transient && run_state == DomainState::Shutoff {
-            return refuse("a transient domain cannot have runstate 'shutoff'".to_owned());
-        }
-        if has_managed_save && run_state != DomainState::Shutoff {
-            return refuse("a domain with a managed save image must have runstate 'shutoff'".to_owned());
-        }
-        Ok(Self { run_state, transient, has_managed_save })
     }
 }
 

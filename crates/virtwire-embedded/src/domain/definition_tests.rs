@@ -1,6 +1,7 @@
 //! What a domain's document may say, and what comes back.
 
 use super::*;
+use crate::domain::DomainState;
 use proptest::prelude::*;
 
 const UUID: &str = "11111111-2222-3333-4444-555555555555";

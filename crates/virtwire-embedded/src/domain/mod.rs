@@ -2,13 +2,15 @@
 
 mod defaults;
 mod definition;
+mod instructions;
 mod lifecycle;
 mod metadata;
 mod settings;
 mod store;
 mod units;
 
-pub(crate) use definition::{Definition, Instructions};
+pub(crate) use definition::Definition;
+pub(crate) use instructions::Instructions;
 pub(crate) use store::{Slot, Store};
 pub(crate) use units::c_number;
 
