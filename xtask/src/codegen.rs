@@ -3,6 +3,7 @@
 mod model;
 mod names;
 mod program;
+mod service;
 mod table;
 
 use crate::protocol;
@@ -54,6 +55,10 @@ fn outputs() -> Result<Vec<Output>> {
         let src = "crates/virtwire-proto/src/program";
         outputs.push(file(&format!("{src}/{name}.rs"), program::types(&model, program)?)?);
         outputs.push(file(&format!("{src}/{name}/table.rs"), table::tables(&model, program)?)?);
+        if service::PROGRAMS.contains(&name.as_str()) {
+            let path = format!("crates/virtwire-server/src/service/{name}.rs");
+            outputs.push(file(&path, service::service(program)?)?);
+        }
     }
     Ok(outputs)
 }
