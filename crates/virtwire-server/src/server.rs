@@ -28,8 +28,11 @@ pub struct Server {
     inner: Arc<Inner>,
 }
 
+/// Gives the service for a client.
+type ServiceFor = Box<dyn Fn(&Peer) -> Arc<dyn Service> + Send + Sync>;
+
 struct Inner {
-    service: Box<dyn Fn(&Peer) -> Arc<dyn Service> + Send + Sync>,
+    service: ServiceFor,
     config: Arc<Config>,
     places: Arc<Semaphore>,
     last_id: AtomicU64,
@@ -76,7 +79,7 @@ impl Server {
         }
     }
 
-    fn build(service: Box<dyn Fn(&Peer) -> Arc<dyn Service> + Send + Sync>, config: Config) -> Self {
+    fn build(service: ServiceFor, config: Config) -> Self {
         let places = Arc::new(Semaphore::new(config.max_clients.clamp(1, Semaphore::MAX_PERMITS)));
         let config = Arc::new(config);
         let phase = watch::Sender::new(Phase::Running);
@@ -154,6 +157,8 @@ impl Server {
         let client = Client { shared: Arc::clone(&shared), call: None };
         let driver = Driver::new(transport, shared, service);
         let mut phase = inner.phase.subscribe();
+        // Who comes while the server is on its way down is told so too.
+        phase.mark_changed();
         let told = client.clone();
         tokio::spawn(async move {
             let _permit = permit;
