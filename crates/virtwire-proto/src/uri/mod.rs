@@ -229,17 +229,18 @@ impl Uri {
             out.push('@');
         }
         match self.host.as_deref() {
-            Some(host) if host.contains(':') => {
-                let (address, zone) = host.split_once('%').map_or((host, None), |(a, z)| (a, Some(z)));
-                out.push('[');
-                out.push_str(address);
-                if let Some(zone) = zone {
-                    out.push_str("%25");
-                    percent::encode(out, zone.as_bytes(), percent::is_unreserved);
+            Some(host) => match parse::ipv6_with_zone(host) {
+                Some((address, zone)) => {
+                    out.push('[');
+                    out.push_str(address);
+                    if let Some(zone) = zone {
+                        out.push_str("%25");
+                        percent::encode(out, zone.as_bytes(), percent::is_unreserved);
+                    }
+                    out.push(']');
                 }
-                out.push(']');
-            }
-            Some(host) => percent::encode(out, host.as_bytes(), percent::is_host),
+                None => percent::encode(out, host.as_bytes(), percent::is_host),
+            },
             None => {}
         }
         if let Some(port) = self.port {
