@@ -19,7 +19,7 @@ use virtwire_proto::xdr::{Reader, Text, Writer, Xdr};
 /// A word on the wire that says "an empty string" or "no elements" is one of 24 to 32 bytes in memory, and an
 /// array's elements are made room for, once it is known that their fewest bytes are there, before they are read.
 /// Both happen at most once for each level of arrays in arrays, of which there are three.
-pub const MEMORY: Bound = Bound { per_byte: 16, constant: 1024 };
+pub const MEMORY: Bound = Bound { per_byte: 12, constant: 1024 };
 
 /// Decodes the input as the type that its first bytes choose. What could be decoded is encoded, decoded and encoded
 /// again: it stays the same value, of the same length, in one form.

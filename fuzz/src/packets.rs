@@ -6,8 +6,8 @@ use crate::memory::Bound;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use virtwire_proto::connection::{
-    Authentication, CallOptions, Client, ClientConfig, ClientEvent, CloseReason, SaslReply, Server,
-    ServerConfig, ServerEvent, ServerStreamEvent, StreamEvent, Time, Transmit,
+    Authentication, CallOptions, Client, ClientConfig, ClientEvent, CloseReason, ReplyError, SaslReply,
+    Server, ServerConfig, ServerEvent, ServerStreamEvent, StreamEvent, Time, Transmit,
 };
 use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
 use virtwire_proto::error::raised;
@@ -287,8 +287,12 @@ fn answer(server: &mut Server, event: ServerEvent, answers: bool) -> bool {
         }
         _ => return false,
     };
-    answered.expect("every call can be answered, once");
-    true
+    match answered {
+        Ok(()) => true,
+        // What came behind the call has ended the connection.
+        Err(ReplyError::NotWaiting) if server.close_reason().is_some() => false,
+        Err(error) => panic!("every call can be answered, once: {error}"),
+    }
 }
 
 fn written(mut transmit: impl FnMut() -> Option<Transmit>) -> Vec<u8> {

@@ -45,9 +45,11 @@ pub fn xml(data: &[u8]) {
     };
     if set(&node, document).is_ok() {
         let got = |node: &Node| node.domain_metadata(&domain, 2, Some("urn:fuzz"), 0);
-        let metadata = got(&node).expect("what was set is there");
-        assert_eq!(set(&node, &metadata), Ok(()), "what is got can be set: {metadata}");
-        assert_eq!(got(&node).as_ref(), Ok(&metadata), "and is then got the same");
+        // What declares a namespace of its own stays in that one, and is not found in the other, as in libvirt.
+        if let Ok(metadata) = got(&node) {
+            assert_eq!(set(&node, &metadata), Ok(()), "what is got can be set: {metadata}");
+            assert_eq!(got(&node).as_ref(), Ok(&metadata), "and is then got the same");
+        }
         let dumped = dump(&node, &domain, SECURE_INACTIVE);
         stable(&dumped, |node, document| node.domain_define_xml(document, 0), SECURE_INACTIVE);
     }

@@ -233,9 +233,9 @@ pub(super) fn data(input: &mut Input<'_>) -> Bytes {
     let length = match choice {
         short @ 0..200 => usize::from(short) % 40,
         // About as long as what is sent without a copy.
-        some @ 200..250 => 3_900 + 10 * (usize::from(some) - 200),
+        some @ 200..255 => 3_900 + 10 * (usize::from(some) - 200),
         // More than fits into one packet of a stream.
-        _ => 262_121,
+        255 => 262_121,
     };
     vec![choice; length].into()
 }
