@@ -228,8 +228,8 @@ impl Uri {
             percent::encode(out, user.as_bytes(), percent::is_user);
             out.push('@');
         }
-        match self.host.as_deref() {
-            Some(host) => match parse::ipv6_with_zone(host) {
+        if let Some(host) = self.host.as_deref() {
+            match parse::ipv6_with_zone(host) {
                 Some((address, zone)) => {
                     out.push('[');
                     out.push_str(address);
@@ -240,8 +240,7 @@ impl Uri {
                     out.push(']');
                 }
                 None => percent::encode(out, host.as_bytes(), percent::is_host),
-            },
-            None => {}
+            }
         }
         if let Some(port) = self.port {
             // Writing to a String cannot fail.
