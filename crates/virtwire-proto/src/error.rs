@@ -3,6 +3,7 @@
 use crate::program::net::MessageError;
 use crate::xdr::DecodeError;
 use crate::xdr::Text;
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 
@@ -19,6 +20,14 @@ pub fn raised(code: i32, domain: i32, pattern: &str, detail: &str) -> MessageErr
         int1: -1,
         int2: -1,
         ..MessageError::default()
+    }
+}
+
+/// What an error says; where it has no message, which it is.
+pub(crate) fn text(error: &MessageError) -> Cow<'_, str> {
+    match &error.message {
+        Some(message) => message.to_string_lossy(),
+        None => format!("error {} of domain {}, without a message", error.code, error.domain).into(),
     }
 }
 
