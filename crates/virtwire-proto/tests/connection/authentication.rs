@@ -102,7 +102,8 @@ fn calls_before_authentication_are_refused() {
                 assert_eq!(answer(server, &VERSION).unwrap_err(), required());
                 let feature = ConnectSupportsFeatureArgs { feature: 10 };
                 assert_eq!(answer(server, &feature).unwrap_err(), required());
-                let header = Header::new(DomainLookupByNameArgs::PROCEDURE, PacketType::CALL, Serial(1), Status::OK);
+                let header =
+                    Header::new(DomainLookupByNameArgs::PROCEDURE, PacketType::CALL, Serial(1), Status::OK);
                 server.feed(&raw(header, &[]));
                 let malformed: MessageError = from_bytes(server.packets()[0].payload.clone()).unwrap();
                 assert_eq!(malformed, required());

@@ -4,7 +4,9 @@ use crate::rig::{Pair, Side, bytes_of, each_split, each_split_of_a_pair, hand_re
 use crate::samples::*;
 use bytes::Bytes;
 use std::time::Duration;
-use virtwire_proto::connection::{CallError, CallOptions, Client, ClientEvent, CloseReason, ReplyError, Time};
+use virtwire_proto::connection::{
+    CallError, CallOptions, Client, ClientEvent, CloseReason, ReplyError, Time,
+};
 use virtwire_proto::packet::Serial;
 use virtwire_proto::program::Call;
 use virtwire_proto::program::remote::*;
@@ -152,7 +154,9 @@ fn a_waiting_calls_serial_cannot_be_answered() {
     let mut client = Side::client();
     let serials: Vec<_> = (0..6).map(|_| client.call(&VERSION, Time::START).unwrap()).collect();
     client.feed(&hand_reply(ConnectGetLibVersionArgs::PROCEDURE, serials[5], &version(1)));
-    assert!(matches!(client.event(), Some(ClientEvent::Unexpected { header }) if header.serial == serials[5]));
+    assert!(
+        matches!(client.event(), Some(ClientEvent::Unexpected { header }) if header.serial == serials[5])
+    );
     assert_eq!(client.pending_calls(), 6);
 }
 
@@ -215,7 +219,9 @@ fn a_reply_to_no_call_is_reported_and_dropped() {
         for serial in [0, 1, u32::MAX] {
             let header = hand_reply(ConnectGetLibVersionArgs::PROCEDURE, Serial(serial), &version(1));
             client.feed(&header);
-            assert!(matches!(client.event(), Some(ClientEvent::Unexpected { header }) if header.serial.0 == serial));
+            assert!(
+                matches!(client.event(), Some(ClientEvent::Unexpected { header }) if header.serial.0 == serial)
+            );
         }
         assert_eq!(client.close_reason(), None);
     });
@@ -225,7 +231,8 @@ fn a_reply_to_no_call_is_reported_and_dropped() {
 fn a_deadline_fails_the_call_and_frees_what_comes_late() {
     let second = Duration::from_secs(1);
     let mut pair = Pair::open();
-    let options = |seconds| CallOptions { deadline: Some(Time::START + second * seconds), ..Default::default() };
+    let options =
+        |seconds| CallOptions { deadline: Some(Time::START + second * seconds), ..Default::default() };
     let late = pair.client.call_with(&VERSION, options(2), Time::START).unwrap();
     let never = pair.client.call(&VERSION, Time::START).unwrap();
     let early = pair.client.call_with(&VERSION, options(1), Time::START).unwrap();
@@ -239,8 +246,8 @@ fn a_deadline_fails_the_call_and_frees_what_comes_late() {
     assert!(matches!(pair.client.result(late), Err(CallError::TimedOut)));
     assert_eq!(pair.client.deadline(), None);
     for id in ids {
-            pair.server.reply(id, &version(1)).unwrap();
-        }
+        pair.server.reply(id, &version(1)).unwrap();
+    }
     pair.run();
     pair.client.result(never).unwrap();
     pair.client.no_event();

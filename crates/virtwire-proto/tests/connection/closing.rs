@@ -58,7 +58,10 @@ fn everything_open_fails_at_once_with_the_reason() {
         }
         for stream in streams {
             match client.event() {
-                Some(ClientEvent::Stream { serial, event: StreamEvent::Failed(StreamFailure::Closed(why)) }) => {
+                Some(ClientEvent::Stream {
+                    serial,
+                    event: StreamEvent::Failed(StreamFailure::Closed(why)),
+                }) => {
                     assert_eq!((serial, &why), (stream, &reason));
                 }
                 other => panic!("expected the reason, got {other:?}"),

@@ -6,12 +6,10 @@
 use crate::rig::{Pair, Side, each_split, each_split_of_a_pair, raw};
 use crate::samples::*;
 use std::io::{ErrorKind, PipeReader, Read, pipe};
-use virtwire_proto::connection::{
-    CallError, CallOptions, Client, ClientEvent, CloseReason, Time, Transmit,
-};
+use virtwire_proto::connection::{CallError, CallOptions, Client, ClientEvent, CloseReason, Time, Transmit};
 use virtwire_proto::packet::{Descriptor, FramingError, Header, PacketError, PacketType, Serial, Status};
-use virtwire_proto::program::remote::DomainOpenGraphicsFdArgs;
 use virtwire_proto::program::Call;
+use virtwire_proto::program::remote::DomainOpenGraphicsFdArgs;
 
 /// Descriptors that can be watched.
 #[derive(Default)]
@@ -209,8 +207,10 @@ fn those_of_a_dropped_reply_or_packet_are_closed() {
     assert!(matches!(pair.client.event(), Some(ClientEvent::Unexpected { .. })));
     assert_eq!(watch.open(), 0);
     // To a program that is not offered.
-    let header = Header { program: 5, ..Header::new(DomainOpenGraphicsFdArgs::PROCEDURE,
-        PacketType::CALL_WITH_FDS, Serial(1), Status::OK) };
+    let header = Header {
+        program: 5,
+        ..Header::new(DomainOpenGraphicsFdArgs::PROCEDURE, PacketType::CALL_WITH_FDS, Serial(1), Status::OK)
+    };
     let call = raw(header, &1_u32.to_be_bytes());
     pair.server.feed_all([Transmit::Bytes(call.into()), Transmit::Descriptor(watch.descriptor())]);
     assert_eq!(watch.open(), 0);

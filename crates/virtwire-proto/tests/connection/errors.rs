@@ -4,8 +4,8 @@ use crate::rig::{Side, each_split, each_split_of_a_pair, hand};
 use crate::samples::*;
 use virtwire_proto::connection::{CallError, Time};
 use virtwire_proto::packet::{PacketType, Status};
-use virtwire_proto::program::net::{MessageError, MessageNonnullDomain, MessageNonnullNetwork};
 use virtwire_proto::program::Call;
+use virtwire_proto::program::net::{MessageError, MessageNonnullDomain, MessageNonnullNetwork};
 use virtwire_proto::program::remote::ConnectGetLibVersionArgs;
 use virtwire_proto::xdr::Text;
 
@@ -29,7 +29,8 @@ fn told(error: &MessageError) -> CallError {
 
 #[test]
 fn all_of_an_error_arrives() {
-    let dom = MessageNonnullDomain { name: Text::from("demo"), uuid: uuid::Uuid::from_bytes([7; 16]), id: -1 };
+    let dom =
+        MessageNonnullDomain { name: Text::from("demo"), uuid: uuid::Uuid::from_bytes([7; 16]), id: -1 };
     let net = MessageNonnullNetwork { name: Text::from("default"), uuid: uuid::Uuid::from_bytes([9; 16]) };
     let failed = told(&MessageError {
         code: 42,

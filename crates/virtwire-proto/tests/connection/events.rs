@@ -113,7 +113,8 @@ fn events_that_pass_the_bound_before_the_reply_are_counted() {
         each_split(
             || client_that_keeps(events, bytes),
             |client| {
-                let serial = client.subscribe(&register_domain(), CallOptions::default(), Time::START).unwrap();
+                let serial =
+                    client.subscribe(&register_domain(), CallOptions::default(), Time::START).unwrap();
                 for detail in 1..=5 {
                     let event = domain_event(9, detail);
                     let procedure = DomainEventCallbackLifecycleMsg::PROCEDURE;
@@ -163,10 +164,7 @@ fn the_same_identifier_in_two_classes() {
         pair.run();
         assert_eq!(next_event(&mut pair.client), (None, 5));
         assert_eq!(next_event(&mut pair.client), (Some(pools), 6));
-        assert_eq!(
-            pair.server.called().procedure,
-            ConnectDomainEventCallbackDeregisterAnyArgs::PROCEDURE
-        );
+        assert_eq!(pair.server.called().procedure, ConnectDomainEventCallbackDeregisterAnyArgs::PROCEDURE);
     });
 }
 
@@ -286,8 +284,7 @@ fn unsubscribing_waits_its_turn_behind_the_cap() {
 fn an_event_that_is_not_known_is_reported_and_dropped() {
     each_split(Side::client, |client| {
         let message = |procedure, status| {
-            let mut bytes =
-                hand(procedure, PacketType::MESSAGE, Serial(0), status, &domain_event(0, 1));
+            let mut bytes = hand(procedure, PacketType::MESSAGE, Serial(0), status, &domain_event(0, 1));
             if status == Status::OK {
                 bytes[12..16].copy_from_slice(&9999_i32.to_be_bytes());
             }

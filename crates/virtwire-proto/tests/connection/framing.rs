@@ -76,7 +76,8 @@ fn receive_says_why_it_ended_ever_after() {
     let reason = client.close_reason().unwrap().clone();
     let mut more = BytesMut::from(&[0; 28][..]);
     assert_eq!(client.receive(), ());
-    let again = std::ops::DerefMut::deref_mut(&mut client).receive(&mut more, &mut VecDeque::new(), Time::START);
+    let again =
+        std::ops::DerefMut::deref_mut(&mut client).receive(&mut more, &mut VecDeque::new(), Time::START);
     assert_eq!(again, Err(reason));
     assert_eq!(more.len(), 28);
 }
@@ -105,7 +106,9 @@ fn a_type_or_status_that_is_not_known_is_reported_and_dropped() {
         };
         each_split(Side::client, |client| {
             client.feed(&raw(header, &[0; 4]));
-            assert!(matches!(client.event(), Some(ClientEvent::Unexpected { header: came }) if came == header));
+            assert!(
+                matches!(client.event(), Some(ClientEvent::Unexpected { header: came }) if came == header)
+            );
             client.no_event();
             assert_eq!(client.close_reason(), None);
         });
@@ -149,12 +152,8 @@ fn missing_says_how_much_to_ask_for() {
     assert_eq!(packet::missing(&reply), Ok(0));
     assert_eq!(packet::missing(&(MAX_LEN as u32).to_be_bytes()), Ok(MAX_LEN - 4));
     assert_eq!(packet::missing(&[0; 4]), Err(FramingError::Length { length: 0 }));
-    let header = Header::new(
-        ConnectGetLibVersionArgs::PROCEDURE,
-        PacketType::REPLY_WITH_FDS,
-        Serial(1),
-        Status::OK,
-    );
+    let header =
+        Header::new(ConnectGetLibVersionArgs::PROCEDURE, PacketType::REPLY_WITH_FDS, Serial(1), Status::OK);
     let two = raw(header, &2_u32.to_be_bytes());
     assert_eq!(packet::missing(&two[..28]), Ok(4), "the count is not there yet");
     assert_eq!(packet::missing(&two), Ok(2), "a byte for each descriptor");

@@ -53,8 +53,7 @@ fn one_byte_more_is_refused_before_it_is_sent() {
     let mut pair = Pair::open();
     let payload = filler(MAX_PAYLOAD_LEN + 1);
     let procedure = DomainGetXmlDescArgs::PROCEDURE;
-    let refused =
-        pair.client.call_raw(procedure, &payload, CallOptions::default(), Time::START).unwrap_err();
+    let refused = pair.client.call_raw(procedure, &payload, CallOptions::default(), Time::START).unwrap_err();
     assert_eq!(
         refused.to_string(),
         "remote.domain_get_xml_desc cannot be sent: its packet of 33554437 bytes exceeds the maximum of 33554436"

@@ -34,8 +34,7 @@ fn trailing_bytes_are_ignored() {
 #[test]
 fn any_discriminant_but_0_means_present() {
     for discriminant in [1, 2, 7, 0x8000_0000, u32::MAX] {
-        let args: ConnectOpenArgs =
-            decode(&[&word(discriminant), &word(4), b"test", &word(1)]).unwrap();
+        let args: ConnectOpenArgs = decode(&[&word(discriminant), &word(4), b"test", &word(1)]).unwrap();
         assert_eq!((args.name.unwrap(), args.flags), (Text::from("test"), 1));
     }
     let args: ConnectOpenArgs = decode(&[&word(0), &word(1)]).unwrap();

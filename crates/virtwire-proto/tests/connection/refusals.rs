@@ -168,7 +168,8 @@ fn an_error_whose_text_is_too_long_keeps_its_numbers() {
     server.feed(&raw(Header { procedure: 157, ..CALL }, &[]));
     let call = server.called();
     let long = Some(Text::from(vec![b'x'; 4_194_305]));
-    let error = MessageError { message: long, code: 5, domain: 6, level: 2, int1: 8, ..MessageError::default() };
+    let error =
+        MessageError { message: long, code: 5, domain: 6, level: 2, int1: 8, ..MessageError::default() };
     server.reply_error(call.id, &error).unwrap();
     let answer: MessageError = from_bytes(server.packets()[0].payload.clone()).unwrap();
     assert_eq!(answer, MessageError { message: None, ..error });

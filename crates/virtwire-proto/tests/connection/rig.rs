@@ -35,7 +35,6 @@ pub(crate) trait Machine {
     fn transmit(&mut self) -> Option<Transmit>;
     fn timeout(&mut self, now: Time);
     fn deadline(&self) -> Option<Time>;
-    fn close(&mut self, reason: CloseReason);
 }
 
 macro_rules! machine {
@@ -57,9 +56,6 @@ macro_rules! machine {
             }
             fn deadline(&self) -> Option<Time> {
                 <$ty>::deadline(self)
-            }
-            fn close(&mut self, reason: CloseReason) {
-                <$ty>::close(self, reason);
             }
         }
     };

@@ -4,8 +4,8 @@ use crate::rig::{Pair, Side, each_split, each_split_of_a_pair, hand, hand_data, 
 use crate::samples::*;
 use bytes::Bytes;
 use virtwire_proto::connection::{
-    CallId, Client, ClientConfig, ClientEvent, SendError, Server, ServerEvent,
-    ServerStreamEvent, StreamEvent, StreamFailure, Time,
+    CallId, Client, ClientConfig, ClientEvent, SendError, Server, ServerEvent, ServerStreamEvent,
+    StreamEvent, StreamFailure, Time,
 };
 use virtwire_proto::packet::{Header, PacketType, Serial, Status};
 use virtwire_proto::program::Call;
@@ -575,7 +575,9 @@ fn large_data_is_sent_without_a_copy() {
     let written = crate::rig::bytes_of(vec![pair.server.transmit().unwrap()]);
     assert_eq!(written.len(), 28);
     match pair.server.transmit() {
-        Some(virtwire_proto::connection::Transmit::Bytes(bytes)) => assert_eq!(bytes.as_ptr(), large.as_ptr()),
+        Some(virtwire_proto::connection::Transmit::Bytes(bytes)) => {
+            assert_eq!(bytes.as_ptr(), large.as_ptr())
+        }
         other => panic!("expected the data, got {other:?}"),
     }
     assert_eq!(pair.server.pending_bytes(), 0);

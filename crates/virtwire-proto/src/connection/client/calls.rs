@@ -122,7 +122,7 @@ pub(super) struct Calls {
     max_in_flight: usize,
     max_early_bytes: usize,
     in_flight: usize,
-    last_serial: u32,
+    pub(super) last_serial: u32,
     pending: BTreeMap<Serial, Pending>,
     waiting: VecDeque<Waiting>,
     deadlines: BTreeSet<(Time, Serial)>,
