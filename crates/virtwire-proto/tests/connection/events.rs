@@ -134,6 +134,13 @@ fn events_that_pass_the_bound_before_the_reply_are_counted() {
                     assert_eq!(next_event(client), (Some(serial), detail), "the oldest are lost");
                 }
                 client.no_event();
+                // A later registration has lost none.
+                let later =
+                    client.subscribe(&register_domain(), CallOptions::default(), Time::START).unwrap();
+                let procedure = ConnectDomainEventCallbackRegisterAnyArgs::PROCEDURE;
+                client.feed(&hand_reply(procedure, later, &registered_domain(10)));
+                client.result(later).unwrap();
+                client.no_event();
             },
         );
     }
@@ -249,6 +256,9 @@ fn a_failed_registration_leaves_nothing() {
         pair.client.unsubscribe(serial);
         pair.run();
         pair.server.no_event();
+        // Nor does a later registration inherit it.
+        subscribe_domain(pair, 3);
+        pair.client.no_event();
     });
 }
 
