@@ -36,6 +36,11 @@ pub(crate) fn rpc_error(text: String) -> MessageError {
     raised(39, 7, "%s", &text)
 }
 
+/// VIR_ERR_RPC of VIR_FROM_STREAMS: a stream's packet that no stream has.
+pub(crate) fn stream_error(text: &str) -> MessageError {
+    raised(39, 38, "%s", text)
+}
+
 /// What libvirtd answers where a payload is not what the procedure takes. Where it went wrong, which libvirtd
 /// does not say, stands in str3.
 pub(crate) fn malformed_error(error: &DecodeError) -> MessageError {
