@@ -4,7 +4,7 @@ use allocation_counter::measure;
 use bytes::{BufMut, Bytes, BytesMut};
 use std::collections::VecDeque;
 use virtwire_proto::connection::{
-    CallOptions, Client, ClientConfig, ClientEvent, Server, ServerConfig, StreamEvent, Time,
+    CallOptions, Client, ClientConfig, ClientEvent, CloseReason, Server, ServerConfig, StreamEvent, Time,
 };
 use virtwire_proto::packet::{self, Header, PacketType, Serial, Status};
 use virtwire_proto::program::remote::*;
@@ -174,6 +174,8 @@ fn a_client_keeps_no_more_for_a_server_than_it_says() {
         }
     });
     assert!(kept.bytes_current < 3 << 20, "{} bytes of 40 MiB are kept", kept.bytes_current);
+    let freed = measure(|| client.close(CloseReason::Peer));
+    assert!(freed.bytes_current < -1_000_000, "{} bytes are freed at the end", -freed.bytes_current);
 }
 
 #[test]

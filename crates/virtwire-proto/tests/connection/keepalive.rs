@@ -183,8 +183,10 @@ fn taking_what_came_before_is_no_life() {
         pair.server.receive();
         pair.server.pass(SECOND);
     }
-    pair.server.pass(SECOND * 3);
-    assert!(matches!(pair.server.close_reason(), Some(CloseReason::Keepalive { .. })));
+    assert_eq!(pair.server.close_reason(), None);
+    pair.server.pass(SECOND);
+    let dead = CloseReason::Keepalive { silence: SECOND * 4, unanswered: 3 };
+    assert_eq!(pair.server.close_reason(), Some(&dead));
 }
 
 #[test]
