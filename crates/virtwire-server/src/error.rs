@@ -1,6 +1,7 @@
 //! Why a call fails: libvirt's error, as the client is told it.
 
 use std::fmt;
+use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
 use virtwire_proto::error::raised;
 use virtwire_proto::program::net::MessageError;
 
@@ -13,40 +14,37 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Clone, PartialEq)]
 pub struct Error(Box<MessageError>);
 
-/// The numbers of virErrorNumber and virErrorDomain that the server itself answers with.
-pub(crate) mod number {
-    pub(crate) const INTERNAL_ERROR: i32 = 1;
-    pub(crate) const NO_SUPPORT: i32 = 3;
-    pub(crate) const OPERATION_DENIED: i32 = 29;
-    pub(crate) const RPC: i32 = 39;
-    pub(crate) const FROM_NONE: i32 = 0;
-    pub(crate) const FROM_RPC: i32 = 7;
-}
-
 impl Error {
-    /// An error of this kind (`virErrorNumber`) out of this part of libvirt (`virErrorDomain`), as libvirt
-    /// raises it: `pattern` is the kind's text with `%s` for `detail`.
+    /// An error of this kind out of this part of libvirt, as libvirt raises it: `pattern` is the kind's text with `%s` for `detail`.
     ///
     /// # Examples
     /// ```
-    /// let error = virtwire_server::Error::raised(42, 10, "Domain not found: %s", "no domain with matching name 'a'");
+    /// use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
+    ///
+    /// let detail = "no domain with matching name 'a'";
+    /// let error = virtwire_server::Error::raised(
+    ///     ErrorNumber::NO_DOMAIN,
+    ///     ErrorDomain::TEST,
+    ///     "Domain not found: %s",
+    ///     detail,
+    /// );
     /// assert_eq!(error.to_string(), "Domain not found: no domain with matching name 'a'");
     /// ```
     #[must_use]
-    pub fn raised(code: i32, domain: i32, pattern: &str, detail: &str) -> Self {
+    pub fn raised(code: ErrorNumber, domain: ErrorDomain, pattern: &str, detail: &str) -> Self {
         Self(Box::new(raised(code, domain, pattern, detail)))
     }
 
     /// Something went wrong inside (`VIR_ERR_INTERNAL_ERROR`).
     #[must_use]
     pub fn internal(detail: impl fmt::Display) -> Self {
-        Self::raised(number::INTERNAL_ERROR, number::FROM_RPC, "internal error: %s", &detail.to_string())
+        Self::raised(ErrorNumber::INTERNAL_ERROR, ErrorDomain::RPC, "internal error: %s", &detail.to_string())
     }
 
     /// The peer did, or would be sent, what the protocol does not allow (`VIR_ERR_RPC`).
     #[must_use]
     pub fn rpc(detail: impl fmt::Display) -> Self {
-        Self::raised(number::RPC, number::FROM_RPC, "%s", &detail.to_string())
+        Self::raised(ErrorNumber::RPC, ErrorDomain::RPC, "%s", &detail.to_string())
     }
 
     /// The error as it travels.

@@ -4,8 +4,8 @@ mod common;
 
 use bytes::Bytes;
 use common::raw::{Raw, Wire};
-use common::tiny::{domain, server, tiny};
 use common::soon;
+use common::tiny::{domain, server, tiny};
 use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,7 +123,8 @@ async fn arguments_that_cannot_be_decoded_are_an_error() {
 async fn unknown_programs_and_procedures_are_errors_and_no_more() {
     let (tiny, _) = tiny();
     let mut raw = Raw::opened(&server(&tiny)).await;
-    let error = raw.call(&virtwire_proto::program::lxc::DomainOpenNamespaceArgs::default()).await.unwrap_err();
+    let error =
+        raw.call(&virtwire_proto::program::lxc::DomainOpenNamespaceArgs::default()).await.unwrap_err();
     assert!(text(&error).2.starts_with("Cannot find program"), "{error:?}");
     raw.call(&ConnectGetHostnameArgs {}).await.unwrap();
 }

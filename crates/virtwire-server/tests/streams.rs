@@ -62,7 +62,9 @@ impl Bench {
     /// The error that a stream ended with.
     async fn failure(&mut self, serial: Serial) -> String {
         match self.data(serial).await.1 {
-            StreamEvent::Failed(StreamFailure::Server(error)) => error.message.unwrap().to_string_lossy().into(),
+            StreamEvent::Failed(StreamFailure::Server(error)) => {
+                error.message.unwrap().to_string_lossy().into()
+            }
             other => panic!("no failure: {other:?}"),
         }
     }
@@ -80,7 +82,9 @@ async fn a_download_arrives_whole_and_is_confirmed_by_both() {
     let (data, event) = bench.data(serial).await;
     assert!(matches!(event, StreamEvent::End), "{event:?}");
     assert_eq!(data.len(), 40 * PART);
-    assert!(data.chunks(PART).enumerate().all(|(number, part)| part.iter().all(|byte| *byte == number as u8)));
+    assert!(
+        data.chunks(PART).enumerate().all(|(number, part)| part.iter().all(|byte| *byte == number as u8))
+    );
     bench.raw.machine.finish(serial).unwrap();
     assert!(matches!(bench.raw.stream(serial).await, StreamEvent::Finished));
     assert_eq!(bench.outcome().await, (Ok(()), Vec::new()));
@@ -229,7 +233,8 @@ async fn an_upload_faster_than_its_service_is_held_back_and_arrives_whole() {
     other.raw.machine.finish(serial).unwrap();
     assert!(matches!(other.raw.stream(serial).await, StreamEvent::Finished));
     let (result, items) = other.outcome().await;
-    let total: usize = items.iter().map(|item| if let StreamItem::Data(data) = item { data.len() } else { 0 }).sum();
+    let total: usize =
+        items.iter().map(|item| if let StreamItem::Data(data) = item { data.len() } else { 0 }).sum();
     assert_eq!((result, total), (Ok(()), 32 << 20));
 }
 

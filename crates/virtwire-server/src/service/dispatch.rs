@@ -2,8 +2,9 @@
 
 use super::{Request, ServiceFuture};
 use crate::client::Client;
-use crate::error::{Error, Result, number};
+use crate::error::{Error, Result};
 use std::future::{Ready, ready};
+use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
 use virtwire_proto::program::{Call, Procedure};
 
 /// From a call to a method that takes arguments alone.
@@ -78,8 +79,8 @@ impl Error {
     pub fn unsupported(procedure: &'static Procedure) -> Self {
         let pattern = "this function is not supported by the connection driver: %s";
         Self::raised(
-            number::NO_SUPPORT,
-            number::FROM_NONE,
+            ErrorNumber::NO_SUPPORT,
+            ErrorDomain::DOMAIN,
             pattern,
             procedure.c_name.unwrap_or(procedure.name),
         )

@@ -14,13 +14,14 @@ pub use programs::Programs;
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::stream::Stream;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use virtwire_proto::error::malformed_error;
 use virtwire_proto::packet::Descriptor;
 use virtwire_proto::program::{Call, Procedure, Program};
-use virtwire_proto::xdr::{Writer, Xdr, from_bytes};
+use virtwire_proto::xdr::{Xdr, from_bytes, to_bytes};
 
 /// A future that a service gives back for a call.
 pub type ServiceFuture = Pin<Box<dyn Future<Output = Result<Reply>> + Send>>;
@@ -63,8 +64,7 @@ impl Request {
     /// # Errors
     /// They are not what the procedure takes: libvirtd's error for that.
     pub fn args<C: Call>(&self) -> Result<C> {
-        from_bytes(self.payload.clone())
-            .map_err(|error| Error::rpc(format_args!("Unable to decode message payload: {error}")))
+        from_bytes(self.payload.clone()).map_err(|error| malformed_error(&error).into())
     }
 }
 
@@ -84,9 +84,8 @@ impl Reply {
     /// # Errors
     /// The value passes a maximum of libvirt's definitions: the error to answer with instead.
     pub fn new<T: Xdr>(ret: &T) -> Result<Self> {
-        let mut payload = BytesMut::new();
-        match ret.encode(&mut Writer::new(&mut payload)) {
-            Ok(()) => Ok(Self::raw(payload.freeze())),
+        match to_bytes(ret) {
+            Ok(payload) => Ok(Self::raw(payload)),
             Err(error) => Err(Error::rpc(format_args!("Unable to encode message payload: {error}"))),
         }
     }

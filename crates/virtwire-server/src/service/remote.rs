@@ -608,7 +608,7 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE` (61).
+    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE` (61). Since libvirt 0.3.2.
     fn domain_migrate_prepare(
         &self,
         client: &Client,
@@ -617,7 +617,7 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PERFORM` (62).
+    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PERFORM` (62). Since libvirt 0.3.2.
     fn domain_migrate_perform(
         &self,
         client: &Client,
@@ -626,7 +626,7 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_FINISH` (63).
+    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_FINISH` (63). Since libvirt 0.3.2.
     fn domain_migrate_finish(
         &self,
         client: &Client,
@@ -1413,7 +1413,7 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE_TUNNEL` (148).
+    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE_TUNNEL` (148). Since libvirt 0.7.2.
     fn domain_migrate_prepare_tunnel(
         &self,
         client: &Client,
@@ -2012,7 +2012,7 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_BEGIN3` (213).
+    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_BEGIN3` (213). Since libvirt 0.9.2.
     fn domain_migrate_begin3(
         &self,
         client: &Client,
@@ -2021,7 +2021,7 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE3` (214).
+    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE3` (214). Since libvirt 0.9.2.
     fn domain_migrate_prepare3(
         &self,
         client: &Client,
@@ -2030,7 +2030,7 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE_TUNNEL3` (215).
+    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE_TUNNEL3` (215). Since libvirt 0.9.2.
     fn domain_migrate_prepare_tunnel3(
         &self,
         client: &Client,
@@ -2041,7 +2041,7 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PERFORM3` (216).
+    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PERFORM3` (216). Since libvirt 0.9.2.
     fn domain_migrate_perform3(
         &self,
         client: &Client,
@@ -2050,7 +2050,7 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_FINISH3` (217).
+    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_FINISH3` (217). Since libvirt 0.9.2.
     fn domain_migrate_finish3(
         &self,
         client: &Client,
@@ -2059,7 +2059,7 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_CONFIRM3` (218).
+    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_CONFIRM3` (218). Since libvirt 0.9.2.
     fn domain_migrate_confirm3(
         &self,
         client: &Client,
@@ -2822,7 +2822,7 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_BEGIN3_PARAMS` (302).
+    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_BEGIN3_PARAMS` (302). Since libvirt 1.1.0.
     fn domain_migrate_begin3_params(
         &self,
         client: &Client,
@@ -2831,7 +2831,7 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE3_PARAMS` (303).
+    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE3_PARAMS` (303). Since libvirt 1.1.0.
     fn domain_migrate_prepare3_params(
         &self,
         client: &Client,
@@ -2840,16 +2840,18 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS` (304).
+    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS` (304). Since libvirt 1.1.0.
     fn domain_migrate_prepare_tunnel3_params(
         &self,
         client: &Client,
         args: remote::DomainMigratePrepareTunnel3ParamsArgs,
+        stream: Stream,
     ) -> impl Future<Output = Result<remote::DomainMigratePrepareTunnel3ParamsRet>> + Send {
+        drop(stream);
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PERFORM3_PARAMS` (305).
+    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PERFORM3_PARAMS` (305). Since libvirt 1.1.0.
     fn domain_migrate_perform3_params(
         &self,
         client: &Client,
@@ -2858,7 +2860,7 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_FINISH3_PARAMS` (306).
+    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_FINISH3_PARAMS` (306). Since libvirt 1.1.0.
     fn domain_migrate_finish3_params(
         &self,
         client: &Client,
@@ -2867,7 +2869,7 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_CONFIRM3_PARAMS` (307).
+    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_CONFIRM3_PARAMS` (307). Since libvirt 1.1.0.
     fn domain_migrate_confirm3_params(
         &self,
         client: &Client,
@@ -4600,7 +4602,7 @@ pub(super) fn dispatch<S: RemoteService>(service: Arc<S>, client: Client, reques
             domain_migrate_prepare3_params,
             remote::DomainMigratePrepare3ParamsArgs
         ),
-        304 => call!(
+        304 => call_stream!(
             service,
             client,
             request,

@@ -3,8 +3,8 @@
 use super::soon;
 use bytes::{Bytes, BytesMut};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
 };
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -14,7 +14,8 @@ use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpStream, UnixStream};
 use virtwire_proto::connection::{
-    CallError, CallOptions, Client, ClientConfig, ClientEvent, CloseReason, Reply, StreamEvent, Time, Transmit,
+    CallError, CallOptions, Client, ClientConfig, ClientEvent, CloseReason, Reply, StreamEvent, Time,
+    Transmit,
 };
 use virtwire_proto::packet::Serial;
 use virtwire_proto::program::remote::ConnectOpenArgs;
@@ -88,7 +89,8 @@ impl Raw {
 
     /// Waits for the answer to a call.
     pub async fn reply(&mut self, serial: Serial) -> Result<Reply, MessageError> {
-        let is = |event: &ClientEvent| matches!(event, ClientEvent::Reply { serial: of, .. } if *of == serial);
+        let is =
+            |event: &ClientEvent| matches!(event, ClientEvent::Reply { serial: of, .. } if *of == serial);
         match soon(self.find(is)).await {
             ClientEvent::Reply { result: Ok(reply), .. } => Ok(reply),
             ClientEvent::Reply { result: Err(CallError::Server(error)), .. } => Err(*error),
@@ -115,7 +117,8 @@ impl Raw {
 
     /// Waits for what happens next on a stream.
     pub async fn stream(&mut self, stream: Serial) -> StreamEvent {
-        let is = |event: &ClientEvent| matches!(event, ClientEvent::Stream { serial, .. } if *serial == stream);
+        let is =
+            |event: &ClientEvent| matches!(event, ClientEvent::Stream { serial, .. } if *serial == stream);
         match soon(self.find(is)).await {
             ClientEvent::Stream { event, .. } => event,
             _ => unreachable!(),
@@ -155,7 +158,9 @@ impl Raw {
         let (input, descriptors) = (&mut self.input, &mut self.descriptors);
         let read = match &mut self.wire {
             Wire::Tcp(stream) => stream.read_buf(input).await,
-            Wire::Unix(stream) => stream.async_io(Interest::READABLE, || receive(&*stream, input, descriptors)).await,
+            Wire::Unix(stream) => {
+                stream.async_io(Interest::READABLE, || receive(&*stream, input, descriptors)).await
+            }
         };
         let now = self.now();
         match read {
@@ -204,7 +209,11 @@ impl Raw {
     }
 }
 
-fn receive(socket: impl AsFd, input: &mut BytesMut, descriptors: &mut VecDeque<OwnedFd>) -> io::Result<usize> {
+fn receive(
+    socket: impl AsFd,
+    input: &mut BytesMut,
+    descriptors: &mut VecDeque<OwnedFd>,
+) -> io::Result<usize> {
     let start = input.len();
     input.resize(start + 65_536, 0);
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(32))];

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use uuid::Uuid;
+use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
 use virtwire_proto::program::EventClass;
 use virtwire_proto::program::remote::*;
 use virtwire_server::{
@@ -80,7 +81,11 @@ impl RemoteService for Tiny {
         Ok(())
     }
 
-    async fn connect_get_hostname(&self, _: &Client, _: ConnectGetHostnameArgs) -> Result<ConnectGetHostnameRet> {
+    async fn connect_get_hostname(
+        &self,
+        _: &Client,
+        _: ConnectGetHostnameArgs,
+    ) -> Result<ConnectGetHostnameRet> {
         Ok(ConnectGetHostnameRet { hostname: "tiny.example".into() })
     }
 
@@ -102,7 +107,12 @@ impl RemoteService for Tiny {
         args: DomainLookupByNameArgs,
     ) -> Result<DomainLookupByNameRet> {
         if args.name.as_bytes() != b"tiny" {
-            return Err(Error::raised(42, 10, "Domain not found: %s", "no such domain"));
+            return Err(Error::raised(
+                ErrorNumber::NO_DOMAIN,
+                ErrorDomain::TEST,
+                "Domain not found: %s",
+                "no such domain",
+            ));
         }
         Ok(DomainLookupByNameRet { dom: domain() })
     }
@@ -131,7 +141,11 @@ impl RemoteService for Tiny {
     }
 
     /// Panics behind a wait.
-    async fn connect_get_version(&self, _: &Client, _: ConnectGetVersionArgs) -> Result<ConnectGetVersionRet> {
+    async fn connect_get_version(
+        &self,
+        _: &Client,
+        _: ConnectGetVersionArgs,
+    ) -> Result<ConnectGetVersionRet> {
         tokio::task::yield_now().await;
         panic!("the other panic of this test");
     }
@@ -146,7 +160,12 @@ impl RemoteService for Tiny {
         let ending = args.vol.name.to_str().unwrap().to_owned();
         if ending == "refused" {
             self.spawn(async move { (stream.finish().await, Vec::new()) });
-            return Err(Error::raised(50, 18, "Storage volume not found: %s", "no such volume"));
+            return Err(Error::raised(
+                ErrorNumber::NO_STORAGE_VOL,
+                ErrorDomain::STORAGE,
+                "Storage volume not found: %s",
+                "no such volume",
+            ));
         }
         self.spawn(async move {
             for number in 0..args.flags {
@@ -160,7 +179,12 @@ impl RemoteService for Tiny {
                     error => error,
                 },
                 "failing" => {
-                    stream.fail(Error::raised(38, 18, "%s", "cannot read"));
+                    stream.fail(Error::raised(
+                        ErrorNumber::SYSTEM_ERROR,
+                        ErrorDomain::STORAGE,
+                        "%s",
+                        "cannot read",
+                    ));
                     Ok(())
                 }
                 "dropped" => Ok(()),
@@ -172,10 +196,15 @@ impl RemoteService for Tiny {
     }
 
     /// Receives until the client finishes; the volume's name says how it ends.
-    async fn storage_vol_upload(&self, _: &Client, args: StorageVolUploadArgs, mut stream: Stream) -> Result<()> {
+    async fn storage_vol_upload(
+        &self,
+        _: &Client,
+        args: StorageVolUploadArgs,
+        mut stream: Stream,
+    ) -> Result<()> {
         let ending = args.vol.name.to_str().unwrap().to_owned();
         if ending == "at once" {
-            stream.fail(Error::raised(38, 18, "%s", "cannot write"));
+            stream.fail(Error::raised(ErrorNumber::SYSTEM_ERROR, ErrorDomain::STORAGE, "%s", "cannot write"));
             return Ok(());
         }
         if ending == "lost" {
@@ -197,7 +226,12 @@ impl RemoteService for Tiny {
             }
             match &*ending {
                 "failing" => {
-                    stream.fail(Error::raised(38, 18, "%s", "cannot write"));
+                    stream.fail(Error::raised(
+                        ErrorNumber::SYSTEM_ERROR,
+                        ErrorDomain::STORAGE,
+                        "%s",
+                        "cannot write",
+                    ));
                     (Ok(()), items)
                 }
                 _ => (stream.finish().await, items),
@@ -213,7 +247,9 @@ impl RemoteService for Tiny {
             let mut items = Vec::new();
             loop {
                 match receiver.receive().await {
-                    Ok(Some(StreamItem::Data(data))) if &data[..] == b"bye" => return (sender.finish().await, items),
+                    Ok(Some(StreamItem::Data(data))) if &data[..] == b"bye" => {
+                        return (sender.finish().await, items);
+                    }
                     Ok(Some(StreamItem::Data(data))) => {
                         items.push(StreamItem::Data(data.clone()));
                         if let Err(error) = sender.send(data).await {

@@ -1,7 +1,7 @@
 //! Calls that came in: looked up, admitted, handed out, answered in any order.
 
 use super::{Server, ServerEvent};
-use crate::error::rpc_error;
+use crate::error::{malformed_error, rpc_error};
 use crate::packet::{self, Descriptor, Header, Packet, PacketError, PacketType, Serial, Status};
 use crate::program::{Call, Kind, Procedure, StreamDirection, net};
 use crate::xdr::{DecodeError, Xdr, from_bytes};
@@ -93,7 +93,8 @@ impl Server {
                 .refuse(header, &rpc_error(format!("Cannot find program {program} version {version}")));
         };
         if header.status != Status::OK {
-            return self.refuse(header, &rpc_error(format!("Unexpected message status {}", header.status.0)));
+            let status = header.status.0.cast_unsigned();
+            return self.refuse(header, &rpc_error(format!("Unexpected message status {status}")));
         }
         let Some(procedure) = program.procedure(header.procedure).filter(|known| known.kind == Kind::Call)
         else {
@@ -136,6 +137,7 @@ impl Server {
         descriptors: Vec<Descriptor>,
     ) -> Result<(), ReplyError> {
         let &Working { header, procedure } = self.calls.working.get(&id).ok_or(ReplyError::NotWaiting)?;
+        self.link.admits(procedure, descriptors.len())?;
         packet::put_reply(self.link.outbox.tail(), procedure, header.serial, ret, descriptors.len())?;
         self.link.outbox.push_descriptors(descriptors);
         self.answered(id, procedure, header.serial);
@@ -160,6 +162,7 @@ impl Server {
         descriptors: Vec<Descriptor>,
     ) -> Result<(), ReplyError> {
         let &Working { header, procedure } = self.calls.working.get(&id).ok_or(ReplyError::NotWaiting)?;
+        self.link.admits(procedure, descriptors.len())?;
         let serial = header.serial;
         if descriptors.is_empty() {
             let header = Header::new(procedure, PacketType::REPLY, serial, Status::OK);
@@ -189,6 +192,6 @@ impl Server {
     /// # Errors
     /// [`ReplyError::NotWaiting`].
     pub fn reply_malformed(&mut self, id: CallId, error: &DecodeError) -> Result<(), ReplyError> {
-        self.reply_error(id, &rpc_error(format!("Unable to decode message payload: {error}")))
+        self.reply_error(id, &malformed_error(error))
     }
 }
