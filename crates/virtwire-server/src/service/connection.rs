@@ -8,7 +8,7 @@ use crate::connection::Opened;
 use crate::error::{Error, Result};
 use std::future::ready;
 use std::sync::Arc;
-use virtwire_proto::enums::DriverFeature;
+use virtwire_proto::enums::{DriverFeature, ErrorNumber};
 use virtwire_proto::flags::ConnectFlags;
 use virtwire_proto::program::remote::{
     ConnectCloseArgs, ConnectOpenArgs, ConnectRegisterCloseCallbackArgs, ConnectSupportsFeatureArgs,
@@ -44,10 +44,12 @@ pub(super) fn gated(
     request: Request,
     dispatch: impl FnOnce(Client, Request) -> ServiceFuture,
 ) -> ServiceFuture {
-    match opened(&client) {
-        Ok(()) => dispatch(client, request),
-        Err(error) => Box::pin(ready(Err(error))),
-    }
+    let refused = match opened(&client) {
+        Ok(()) if request.procedure.writes && client.read_only() => Error::read_only(request.procedure),
+        Ok(()) => return dispatch(client, request),
+        Err(error) => error,
+    };
+    Box::pin(ready(Err(refused)))
 }
 
 /// Answers a call of the program admin, or hands it to the service.
@@ -80,7 +82,13 @@ async fn supports_feature<S: RemoteService>(
     if FEATURES.contains(&DriverFeature(args.feature)) {
         return Reply::new(&ConnectSupportsFeatureRet { supported: 1 });
     }
-    Reply::new(&service.connect_supports_feature(&client, args).await?)
+    match service.connect_supports_feature(&client, args).await {
+        // A driver that cannot be asked has none of them.
+        Err(error) if error.message().code == ErrorNumber::NO_SUPPORT.0 => {
+            Reply::new(&ConnectSupportsFeatureRet { supported: 0 })
+        }
+        result => Reply::new(&result?),
+    }
 }
 
 async fn open<S: RemoteService>(service: Arc<S>, client: Client, request: Request) -> Result<Reply> {
