@@ -1,8 +1,11 @@
 //! The project's own tools.
 
 mod codegen;
+mod cross_check;
 mod import;
+mod libvirt;
 mod protocol;
+mod test;
 
 use anyhow::{Result, bail};
 use std::process::ExitCode;
@@ -12,8 +15,13 @@ usage: cargo xtask COMMAND
 
   codegen [--check]
         writes the generated code from protocol/, or fails where what is committed is not current
+  cross-check [--source TREE [--delta FILE]] [--fields FILE --values FILE]
+        compares protocol/ with the listings in a libvirt source tree, and with what `tshark -G fields` and
+        `tshark -G values` print of libvirt's dissector
   import --source TREE --api DIR [--delta FILE]
         writes protocol/ from a libvirt source tree and a folder with its API XML
+  test [--libvirt 9.0|11.3|12.8|none] [-- CARGO TEST ARGUMENTS]
+        makes a real libvirt ready (by default the distribution's own) and runs all tests against it
 ";
 
 fn main() -> ExitCode {
@@ -30,8 +38,10 @@ fn main() -> ExitCode {
 fn run(args: &[String]) -> Result<()> {
     let Some((command, args)) = args.split_first() else { bail!("a command is wanted\n\n{USAGE}") };
     match command.as_str() {
+        "cross-check" => cross_check::main(args),
         "codegen" => codegen::main(args),
         "import" => import::main(args),
+        "test" => test::main(args),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

@@ -1,5 +1,7 @@
 //! The definitions in `protocol/`: their shape, and reading and writing them.
 
+pub(crate) mod symbols;
+
 use anyhow::{Context, Result};
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -83,6 +85,10 @@ pub(crate) struct Procedure {
     pub(crate) server: Implementation,
     #[serde(default)]
     pub(crate) event_class: Option<String>,
+    #[serde(default)]
+    pub(crate) error_domain: Option<String>,
+    #[serde(default)]
+    pub(crate) writes: bool,
     #[serde(default)]
     pub(crate) args: Option<String>,
     #[serde(default)]
@@ -221,6 +227,10 @@ impl Procedure {
         text(out, "client", (self.client == Implementation::Generated).then_some("generated"));
         text(out, "server", (self.server == Implementation::Generated).then_some("generated"));
         text(out, "event_class", self.event_class.as_deref());
+        text(out, "error_domain", self.error_domain.as_deref());
+        if self.writes {
+            out.push_str("writes = true\n");
+        }
         text(out, "args", self.args.as_deref());
         text(out, "ret", self.ret.as_deref());
     }

@@ -50,20 +50,13 @@ pub(super) fn tables(model: &Model, program: &Program) -> Result<String> {
 
     let mut out = String::from("//! The program as data.\n\n");
     let types = ["EventClass", "Field", "Kind", "Limit", "Procedure", "Program", "Struct", "Type", "Version"];
-    let used: Vec<_> = types
-        .into_iter()
-        .filter(|name| {
-            body.match_indices(name).any(|(at, _)| {
-                let before = body[..at].chars().next_back();
-                let behind = body[at + name.len()..].chars().next();
-                let word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
-                !word(before) && !word(behind)
-            })
-        })
-        .collect();
+    let used: Vec<_> = types.into_iter().filter(|name| names::mentions(&body, name)).collect();
     let _ = writeln!(out, "use super::super::{{{}}};", used.join(", "));
     for other in &program.uses {
         let _ = writeln!(out, "use super::super::{other};");
+    }
+    if body.contains("ErrorDomain::") {
+        out.push_str("use crate::enums::ErrorDomain;\n");
     }
     if body.contains("limits::") && program.limits.keys().any(|name| body.contains(&path(program, name))) {
         out.push_str("use super::limits;\n");
@@ -135,6 +128,13 @@ fn procedure(out: &mut String, program: &Program, procedure: &Procedure) -> Resu
     }
     if let Some(class) = &procedure.event_class {
         let _ = write!(out, ".event_class(EventClass::{})", names::camel(class));
+    }
+    if let Some(domain) = &procedure.error_domain {
+        let domain = domain.strip_prefix("VIR_FROM_").context("an error domain's name")?;
+        let _ = write!(out, ".error_domain(ErrorDomain::{domain})");
+    }
+    if procedure.writes {
+        out.push_str(".writes()");
     }
     for (method, name) in [("args", &procedure.args), ("ret", &procedure.ret)] {
         if let Some(name) = name {

@@ -128,22 +128,25 @@ impl Api {
         Ok(())
     }
 
+    /// The version that a function or an enumerator appeared in.
+    pub(super) fn since(&self, name: &str) -> Option<&str> {
+        let enumerators = || self.enums.values().flat_map(|of| &of.values).find(|of| of.name == name);
+        let since = self.functions.get(name).or_else(|| enumerators()?.since.as_ref());
+        since.map(String::as_str)
+    }
+
     /// The value of a macro that stands for a number or a sum of numbers.
     pub(super) fn constant(&self, name: &str) -> Option<i64> {
         let raw = self.macros.iter().find(|of| of.name == name)?.raw.as_deref()?;
         sum(raw)
     }
-
-    /// The value of an enumerator.
-    pub(super) fn enumerator(&self, name: &str) -> Option<&Value> {
-        self.enums.values().flat_map(|of| &of.values).find(|value| value.name == name)
-    }
 }
 
 /// "(256 + 1)" as a number.
 pub(super) fn sum(raw: &str) -> Option<i64> {
+    let raw = raw.split_once("/*").map_or(raw, |(raw, _)| raw);
     let raw = raw.trim().trim_start_matches('(').trim_end_matches(')');
-    raw.split('+').map(|part| super::xdr::number(part.trim())).sum()
+    raw.split('+').map(|part| super::xdr::number(part.trim().trim_end_matches("LL"))).sum()
 }
 
 /// "12.8.0" as numbers that compare.

@@ -13,6 +13,7 @@ pub mod net;
 pub mod qemu;
 pub mod remote;
 
+use crate::enums::ErrorDomain;
 use crate::xdr::Xdr;
 use core::fmt;
 
@@ -101,7 +102,6 @@ pub struct Limit {
 }
 
 /// A row of a program's table of procedures.
-#[derive(Debug)]
 pub struct Procedure {
     /// The program that it belongs to.
     pub program: &'static Program,
@@ -133,6 +133,10 @@ pub struct Procedure {
     pub server: Implementation,
     /// Which numbering the callback identifier belongs to that it registers, deregisters or carries.
     pub event_class: Option<EventClass>,
+    /// The domain under which its C function reports errors of its own, such as that a driver lacks it.
+    pub error_domain: ErrorDomain,
+    /// Whether it is refused on a read-only connection, whatever its flags are.
+    pub writes: bool,
     /// What a call or an event carries. Has no fields where it carries nothing.
     pub args: &'static Struct,
     /// What the reply carries. Has no fields where it carries nothing, and for events.
@@ -158,6 +162,8 @@ impl Procedure {
             client: Implementation::Handwritten,
             server: Implementation::Handwritten,
             event_class: None,
+            error_domain: ErrorDomain::NONE,
+            writes: false,
             args: &NOTHING,
             ret: &NOTHING,
         }
@@ -210,6 +216,14 @@ impl Procedure {
         Self { event_class: Some(class), ..self }
     }
 
+    const fn error_domain(self, domain: ErrorDomain) -> Self {
+        Self { error_domain: domain, ..self }
+    }
+
+    const fn writes(self) -> Self {
+        Self { writes: true, ..self }
+    }
+
     const fn args(self, args: &'static Struct) -> Self {
         Self { args, ..self }
     }
@@ -226,6 +240,13 @@ impl PartialEq for Procedure {
 }
 
 impl Eq for Procedure {}
+
+/// As [`Display`](fmt::Display): its program's table holds it again.
+impl fmt::Debug for Procedure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 /// "remote.domain_get_info".
 impl fmt::Display for Procedure {
@@ -390,4 +411,16 @@ pub enum Type {
     Array(&'static Type, u32),
     /// An array of exactly this many elements.
     FixedArray(&'static Type, u32),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    #[test]
+    fn a_procedure_is_shown_without_the_table_that_holds_it() {
+        let procedure = remote::PROGRAM.procedure(16).expect("it is there");
+        assert_eq!(format!("{procedure:?}"), "remote.domain_get_info");
+    }
 }

@@ -10,6 +10,7 @@ use virtwire_proto::connection::{
     Authentication, CallError, Client, ClientConfig, CloseReason, IncomingCall, ReplyError, SaslReply,
     SecurityError, SecurityLayer, Server, ServerConfig, ServerEvent, Time,
 };
+use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
 use virtwire_proto::packet::{Header, PacketType, Serial, Status};
 use virtwire_proto::program::net::MessageError;
 use virtwire_proto::program::remote::*;
@@ -59,11 +60,21 @@ fn server(authentication: Authentication) -> Side<Server> {
 }
 
 fn required() -> Box<MessageError> {
-    Box::new(virtwire_proto::error::raised(39, 7, "%s", "authentication required"))
+    Box::new(virtwire_proto::error::raised(
+        ErrorNumber::RPC,
+        ErrorDomain::RPC,
+        "%s",
+        "authentication required",
+    ))
 }
 
 fn failed() -> Box<MessageError> {
-    Box::new(virtwire_proto::error::raised(45, 7, "authentication failed: %s", "authentication failed"))
+    Box::new(virtwire_proto::error::raised(
+        ErrorNumber::AUTH_FAILED,
+        ErrorDomain::RPC,
+        "authentication failed: %s",
+        "authentication failed",
+    ))
 }
 
 /// What the server answers to a call by hand, by itself.

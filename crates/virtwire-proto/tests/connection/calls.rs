@@ -206,7 +206,7 @@ fn a_reply_of_another_procedure_fails_the_call_alone() {
         assert_eq!(
             failed.to_string(),
             "expected a reply to remote.connect_get_lib_version, \
-             got reply ok of procedure 59 of program 0x20008086 version 1, serial 1"
+             got REPLY OK of procedure 59 of program 0x20008086 version 1, serial 1"
         );
         assert!(matches!(failed, CallError::Mismatched { .. }));
         client.result(right).unwrap();

@@ -1,6 +1,7 @@
 //! Arguments, answers, events and errors to test with.
 
 use std::fs::File;
+use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
 use virtwire_proto::packet::Descriptor;
 use virtwire_proto::program::net::MessageError;
 use virtwire_proto::program::remote::*;
@@ -81,7 +82,7 @@ pub(crate) fn pool_event(callback_id: i32, detail: i32) -> StoragePoolEventLifec
 
 /// An error with every field set.
 pub(crate) fn error(code: i32) -> MessageError {
-    virtwire_proto::error::raised(code, 10, "it failed: %s", "because")
+    virtwire_proto::error::raised(ErrorNumber(code), ErrorDomain::QEMU, "it failed: %s", "because")
 }
 
 /// A descriptor.

@@ -7,6 +7,7 @@ use virtwire_proto::connection::{
     CallId, Client, ClientConfig, ClientEvent, SendError, Server, ServerEvent, ServerStreamEvent,
     StreamEvent, StreamFailure, Time,
 };
+use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
 use virtwire_proto::packet::{Header, PacketType, Serial, Status};
 use virtwire_proto::program::Call;
 use virtwire_proto::program::net::StreamHole;
@@ -507,7 +508,10 @@ fn a_clients_status_that_is_not_known_fails_the_stream() {
         match seen(&mut pair.client, serial) {
             StreamEvent::Failed(StreamFailure::Server(failure)) => {
                 let text = "stream aborted with unexpected status 9";
-                assert_eq!(*failure, virtwire_proto::error::raised(39, 38, "%s", text));
+                assert_eq!(
+                    *failure,
+                    virtwire_proto::error::raised(ErrorNumber::RPC, ErrorDomain::STREAMS, "%s", text)
+                );
             }
             other => panic!("expected an error, got {other:?}"),
         }
