@@ -10,5 +10,7 @@ pub mod error;
 mod open_enum;
 pub mod packet;
 pub mod program;
+pub mod socket_path;
 pub mod typed_params;
+pub mod uri;
 pub mod xdr;
