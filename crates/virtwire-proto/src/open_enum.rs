@@ -68,7 +68,7 @@ macro_rules! open_enum {
                 self.0.encode(writer)
             }
             #[inline]
-            fn decode(reader: &mut $crate::xdr::Reader) -> Result<Self, $crate::xdr::DecodeError> {
+            fn decode(reader: &mut $crate::xdr::Reader<'_>) -> Result<Self, $crate::xdr::DecodeError> {
                 reader.int().map(Self)
             }
         }

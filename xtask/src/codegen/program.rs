@@ -237,7 +237,7 @@ fn empty(out: &mut String, doc: &str, procedure: &Procedure, rust: &str) {
          impl Xdr for {rust} {{
             const MIN_LEN: usize = 0;
             fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {{ Ok(()) }}
-            fn decode(_: &mut Reader) -> Result<Self, DecodeError> {{ Ok(Self) }}
+            fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {{ Ok(Self) }}
         }}\n"
     );
 }
@@ -294,7 +294,7 @@ fn structure(
             {inline}fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {{
                 {encode}
             }}
-            {inline}fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {{
+            {inline}fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {{
                 Ok(Self {{ {decode} }})
             }}
         }}\n",

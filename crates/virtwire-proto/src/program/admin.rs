@@ -51,7 +51,7 @@ impl Xdr for NonnullServer {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -81,7 +81,7 @@ impl Xdr for NonnullClient {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             srv: NonnullServer::decode(reader)?,
             id: reader.uhyper()?,
@@ -108,7 +108,7 @@ impl Xdr for ConnectOpenArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }
@@ -132,7 +132,7 @@ impl Xdr for ConnectCloseArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -156,7 +156,7 @@ impl Xdr for ConnectGetLibVersionArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -183,7 +183,7 @@ impl Xdr for ConnectGetLibVersionRet {
         writer.put_uhyper(self.lib_ver);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { lib_ver: reader.uhyper()? })
     }
 }
@@ -208,7 +208,7 @@ impl Xdr for ConnectListServersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { need_results: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -237,7 +237,7 @@ impl Xdr for ConnectListServersRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { servers: reader.elements(limits::SERVER_LIST_MAX)?, ret: reader.uint()? })
     }
 }
@@ -262,7 +262,7 @@ impl Xdr for ConnectLookupServerArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -287,7 +287,7 @@ impl Xdr for ConnectLookupServerRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.srv.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { srv: NonnullServer::decode(reader)? })
     }
 }
@@ -312,7 +312,7 @@ impl Xdr for ServerGetThreadpoolParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { srv: NonnullServer::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -337,7 +337,7 @@ impl Xdr for ServerGetThreadpoolParametersRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::SERVER_THREADPOOL_PARAMETERS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::SERVER_THREADPOOL_PARAMETERS_MAX)? })
     }
 }
@@ -365,7 +365,7 @@ impl Xdr for ServerSetThreadpoolParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             srv: NonnullServer::decode(reader)?,
             params: reader.elements(limits::SERVER_THREADPOOL_PARAMETERS_MAX)?,
@@ -402,7 +402,7 @@ impl Xdr for ServerListClientsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { srv: NonnullServer::decode(reader)?, need_results: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -431,7 +431,7 @@ impl Xdr for ServerListClientsRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { clients: reader.elements(limits::CLIENT_LIST_MAX)?, ret: reader.uint()? })
     }
 }
@@ -459,7 +459,7 @@ impl Xdr for ServerLookupClientArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { srv: NonnullServer::decode(reader)?, id: reader.uhyper()?, flags: reader.uint()? })
     }
 }
@@ -484,7 +484,7 @@ impl Xdr for ServerLookupClientRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.clnt.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { clnt: NonnullClient::decode(reader)? })
     }
 }
@@ -509,7 +509,7 @@ impl Xdr for ClientGetInfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { clnt: NonnullClient::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -534,7 +534,7 @@ impl Xdr for ClientGetInfoRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::CLIENT_INFO_PARAMETERS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::CLIENT_INFO_PARAMETERS_MAX)? })
     }
 }
@@ -559,7 +559,7 @@ impl Xdr for ClientCloseArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { clnt: NonnullClient::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -589,7 +589,7 @@ impl Xdr for ServerGetClientLimitsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { srv: NonnullServer::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -614,7 +614,7 @@ impl Xdr for ServerGetClientLimitsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::SERVER_CLIENT_LIMITS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::SERVER_CLIENT_LIMITS_MAX)? })
     }
 }
@@ -642,7 +642,7 @@ impl Xdr for ServerSetClientLimitsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             srv: NonnullServer::decode(reader)?,
             params: reader.elements(limits::SERVER_CLIENT_LIMITS_MAX)?,
@@ -673,7 +673,7 @@ impl Xdr for ConnectGetLoggingOutputsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }
@@ -702,7 +702,7 @@ impl Xdr for ConnectGetLoggingOutputsRet {
         writer.put_uint(self.noutputs);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { outputs: reader.string(limits::STRING_MAX)?, noutputs: reader.uint()? })
     }
 }
@@ -724,7 +724,7 @@ impl Xdr for ConnectGetLoggingFiltersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }
@@ -753,7 +753,7 @@ impl Xdr for ConnectGetLoggingFiltersRet {
         writer.put_uint(self.nfilters);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { filters: reader.optional_string(limits::STRING_MAX)?, nfilters: reader.uint()? })
     }
 }
@@ -778,7 +778,7 @@ impl Xdr for ConnectSetLoggingOutputsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { outputs: reader.optional_string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -808,7 +808,7 @@ impl Xdr for ConnectSetLoggingFiltersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { filters: reader.optional_string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -838,7 +838,7 @@ impl Xdr for ServerUpdateTlsFilesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { srv: NonnullServer::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -868,7 +868,7 @@ impl Xdr for ConnectSetDaemonTimeoutArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { timeout: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -895,7 +895,7 @@ impl Xdr for ConnectDaemonShutdownArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }

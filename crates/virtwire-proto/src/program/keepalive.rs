@@ -22,7 +22,7 @@ impl Xdr for PingMsg {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -42,7 +42,7 @@ impl Xdr for PongMsg {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }

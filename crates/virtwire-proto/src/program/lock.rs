@@ -45,7 +45,7 @@ impl Xdr for Owner {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -72,7 +72,7 @@ impl Xdr for RegisterArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { owner: Owner::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -96,7 +96,7 @@ impl Xdr for RestrictArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }
@@ -123,7 +123,7 @@ impl Xdr for NewArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { path: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -153,7 +153,7 @@ impl Xdr for CreateResourceArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             path: reader.string(limits::STRING_MAX)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -187,7 +187,7 @@ impl Xdr for DeleteResourceArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             path: reader.string(limits::STRING_MAX)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -221,7 +221,7 @@ impl Xdr for AcquireResourceArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             path: reader.string(limits::STRING_MAX)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -255,7 +255,7 @@ impl Xdr for ReleaseResourceArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             path: reader.string(limits::STRING_MAX)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -282,7 +282,7 @@ impl Xdr for CreateLockSpaceArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.path, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { path: reader.string(limits::STRING_MAX)? })
     }
 }

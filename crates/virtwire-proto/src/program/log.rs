@@ -48,7 +48,7 @@ impl Xdr for Domain {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -75,7 +75,7 @@ impl Xdr for LogFilePosition {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { inode: reader.uhyper()?, offset: reader.uhyper()? })
     }
 }
@@ -103,7 +103,7 @@ impl Xdr for DomainOpenLogFileArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             driver: reader.string(limits::STRING_MAX)?,
             dom: Domain::decode(reader)?,
@@ -133,7 +133,7 @@ impl Xdr for DomainOpenLogFileRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pos.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pos: LogFilePosition::decode(reader)? })
     }
 }
@@ -155,7 +155,7 @@ impl Xdr for DomainGetLogFilePositionArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { path: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -180,7 +180,7 @@ impl Xdr for DomainGetLogFilePositionRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pos.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pos: LogFilePosition::decode(reader)? })
     }
 }
@@ -208,7 +208,7 @@ impl Xdr for DomainReadLogFileArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             path: reader.string(limits::STRING_MAX)?,
             pos: LogFilePosition::decode(reader)?,
@@ -238,7 +238,7 @@ impl Xdr for DomainReadLogFileRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.data, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { data: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -269,7 +269,7 @@ impl Xdr for DomainAppendLogFileArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             driver: reader.string(limits::STRING_MAX)?,
             dom: Domain::decode(reader)?,
@@ -301,7 +301,7 @@ impl Xdr for DomainAppendLogFileRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { ret: reader.int()? })
     }
 }

@@ -32,7 +32,7 @@ impl Xdr for DomainOpenNamespaceArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: remote::NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }

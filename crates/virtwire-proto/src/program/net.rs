@@ -117,7 +117,7 @@ impl Xdr for MessageHeader {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             prog: reader.uint()?,
             vers: reader.uint()?,
@@ -151,7 +151,7 @@ impl Xdr for MessageNonnullDomain {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             name: reader.string(limits::MESSAGE_STRING_MAX)?,
             uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
@@ -179,7 +179,7 @@ impl Xdr for MessageNonnullNetwork {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             name: reader.string(limits::MESSAGE_STRING_MAX)?,
             uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
@@ -232,7 +232,7 @@ impl Xdr for MessageError {
         self.net.encode(writer)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             code: reader.int()?,
             domain: reader.int()?,
@@ -268,7 +268,7 @@ impl Xdr for StreamHole {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { length: reader.hyper()?, flags: reader.uint()? })
     }
 }

@@ -37,7 +37,7 @@ impl Xdr for DomainMonitorCommandArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: remote::NonnullDomain::decode(reader)?,
             cmd: reader.string(remote::limits::STRING_MAX)?,
@@ -66,7 +66,7 @@ impl Xdr for DomainMonitorCommandRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.result, remote::limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { result: reader.string(remote::limits::STRING_MAX)? })
     }
 }
@@ -91,7 +91,7 @@ impl Xdr for DomainAttachArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pid_value: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -116,7 +116,7 @@ impl Xdr for DomainAttachRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: remote::NonnullDomain::decode(reader)? })
     }
 }
@@ -147,7 +147,7 @@ impl Xdr for DomainAgentCommandArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: remote::NonnullDomain::decode(reader)?,
             cmd: reader.string(remote::limits::STRING_MAX)?,
@@ -177,7 +177,7 @@ impl Xdr for DomainAgentCommandRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_optional_string(self.result.as_ref(), remote::limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { result: reader.optional_string(remote::limits::STRING_MAX)? })
     }
 }
@@ -205,7 +205,7 @@ impl Xdr for ConnectDomainMonitorEventRegisterArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: Option::decode(reader)?,
             event: reader.optional_string(remote::limits::STRING_MAX)?,
@@ -236,7 +236,7 @@ impl Xdr for ConnectDomainMonitorEventRegisterRet {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()? })
     }
 }
@@ -259,7 +259,7 @@ impl Xdr for ConnectDomainMonitorEventDeregisterArgs {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()? })
     }
 }
@@ -298,7 +298,7 @@ impl Xdr for DomainMonitorEventMsg {
         writer.put_uint(self.micros);
         writer.put_optional_string(self.details.as_ref(), remote::limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             dom: remote::NonnullDomain::decode(reader)?,
@@ -337,7 +337,7 @@ impl Xdr for DomainMonitorCommandWithFilesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: remote::NonnullDomain::decode(reader)?,
             cmd: reader.string(remote::limits::STRING_MAX)?,
@@ -366,7 +366,7 @@ impl Xdr for DomainMonitorCommandWithFilesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.result, remote::limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { result: reader.string(remote::limits::STRING_MAX)? })
     }
 }
