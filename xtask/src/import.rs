@@ -3,6 +3,7 @@
 //! Only facts are taken: names, numbers, types, limits, annotations and versions.
 
 mod api;
+mod symbols;
 mod xdr;
 
 use crate::protocol::{self, Fields, Implementation, Kind, Priority, Procedure, Program, Stream, squash};
@@ -129,6 +130,16 @@ struct Renamed {
     structs: Vec<String>,
 }
 
+/// What the definitions leave out, by program and procedure. Written by hand.
+type Corrections = IndexMap<String, IndexMap<String, Correction>>;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Correction {
+    stream: Stream,
+    stream_parameter: u8,
+}
+
 /// `cargo xtask import --source TREE --api DIR [--delta FILE]`
 pub(crate) fn main(args: &[String]) -> Result<()> {
     let (mut source, mut dir, mut delta) = (None, None, None);
@@ -158,9 +169,13 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
         }
         None => Delta::default(),
     };
+    let corrections: Corrections = protocol::read(&protocol::path("corrections"))?;
     for source in SOURCES {
-        let program = import(&source, &tree, &api, delta.program.get(source.name))
+        let mut program = import(&source, &tree, &api, delta.program.get(source.name))
             .with_context(|| format!("in {}", source.file))?;
+        for (name, correction) in corrections.get(source.name).into_iter().flatten() {
+            correct(&mut program, name, correction)?;
+        }
         let functions = program.procedures.iter().filter(|procedure| procedure.c_name.is_some()).count();
         println!(
             "{}: {} procedures, {functions} with a C function, {} with a version, {} structs",
@@ -171,6 +186,16 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
         );
         std::fs::write(protocol::path(source.name), program.to_toml())?;
     }
+    let (enums, flags, names) = symbols::import(&api, &tree)?;
+    println!(
+        "{} enums, {} flags, {} names of parameters",
+        enums.enums.len(),
+        flags.flags.len(),
+        names.headers.values().map(IndexMap::len).sum::<usize>()
+    );
+    std::fs::write(protocol::path("enums"), enums.to_toml())?;
+    std::fs::write(protocol::path("flags"), flags.to_toml())?;
+    std::fs::write(protocol::path("typed_params"), names.to_toml())?;
     Ok(())
 }
 
@@ -320,6 +345,15 @@ fn apply(program: &mut Program, delta: &ProgramDelta) -> Result<()> {
         ensure!(program.procedures.iter().all(|of| of.number != number), "{number} is there already");
         program.procedures.push(procedure.clone());
     }
+    Ok(())
+}
+
+fn correct(program: &mut Program, name: &str, correction: &Correction) -> Result<()> {
+    let procedure = program.procedures.iter_mut().find(|of| of.name == name);
+    let procedure = procedure.with_context(|| format!("{} has no {name}", program.name))?;
+    ensure!(procedure.stream.is_none(), "{name} needs no correction any more");
+    procedure.stream = Some(correction.stream);
+    procedure.stream_parameter = Some(correction.stream_parameter);
     Ok(())
 }
 

@@ -2,11 +2,9 @@
 
 //! The program "admin", number 0x06900690, version 1: what its 20 procedures carry.
 
-use super::Call;
-use super::Procedure;
+use super::{Call, Procedure};
 use crate::typed_params::TypedParam;
-use crate::xdr::Text;
-use crate::xdr::{DecodeError, EncodeError, Reader, Writer, Xdr};
+use crate::xdr::{DecodeError, EncodeError, Reader, Text, Writer, Xdr};
 use alloc::vec::Vec;
 use table::PROCEDURES;
 

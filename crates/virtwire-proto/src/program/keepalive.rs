@@ -2,8 +2,7 @@
 
 //! The program "keepalive", number 0x6b656570, version 1: what its 2 procedures carry.
 
-use super::Event;
-use super::Procedure;
+use super::{Event, Procedure};
 use crate::xdr::{DecodeError, EncodeError, Reader, Writer, Xdr};
 use table::PROCEDURES;
 

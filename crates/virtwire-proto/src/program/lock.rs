@@ -2,10 +2,8 @@
 
 //! The program "lock", number 0x0ea7beef, version 1: what its 8 procedures carry.
 
-use super::Call;
-use super::Procedure;
-use crate::xdr::Text;
-use crate::xdr::{DecodeError, EncodeError, Reader, Writer, Xdr};
+use super::{Call, Procedure};
+use crate::xdr::{DecodeError, EncodeError, Reader, Text, Writer, Xdr};
 use table::PROCEDURES;
 use uuid::Uuid;
 

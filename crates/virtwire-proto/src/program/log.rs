@@ -2,10 +2,8 @@
 
 //! The program "log", number 0x87539319, version 1: what its 4 procedures carry.
 
-use super::Call;
-use super::Procedure;
-use crate::xdr::Text;
-use crate::xdr::{DecodeError, EncodeError, Reader, Writer, Xdr};
+use super::{Call, Procedure};
+use crate::xdr::{DecodeError, EncodeError, Reader, Text, Writer, Xdr};
 use table::PROCEDURES;
 use uuid::Uuid;
 
@@ -20,14 +18,12 @@ pub mod limits {
     pub const STRING_MAX: u32 = 4_194_304;
 }
 
-bitflags::bitflags! {
-/// Bit flags: `virLogManagerProtocolDomainOpenLogFileFlags`.
-#[doc(alias = "virLogManagerProtocolDomainOpenLogFileFlags")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct DomainOpenLogFileFlags: u32 {
-/// `VIR_LOG_MANAGER_PROTOCOL_DOMAIN_OPEN_LOG_FILE_TRUNCATE`.
-const TRUNCATE = 1;
-}
+crate::bit_flags::bit_flags! {
+    /// `virLogManagerProtocolDomainOpenLogFileFlags`.
+    #[doc(alias = "virLogManagerProtocolDomainOpenLogFileFlags")]
+    pub struct DomainOpenLogFileFlags {
+        TRUNCATE = 0x1, "VIR_LOG_MANAGER_PROTOCOL_DOMAIN_OPEN_LOG_FILE_TRUNCATE";
+    }
 }
 
 /// Part of what other structs carry: `virLogManagerProtocolDomain`.

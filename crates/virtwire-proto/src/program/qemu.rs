@@ -2,12 +2,8 @@
 
 //! The program "qemu", number 0x20008087, version 1: what its 7 procedures carry.
 
-use super::Call;
-use super::Event;
-use super::Procedure;
-use super::remote;
-use crate::xdr::Text;
-use crate::xdr::{DecodeError, EncodeError, Reader, Writer, Xdr};
+use super::{Call, Event, Procedure, remote};
+use crate::xdr::{DecodeError, EncodeError, Reader, Text, Writer, Xdr};
 use table::PROCEDURES;
 
 pub(super) mod table;

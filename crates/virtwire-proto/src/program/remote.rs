@@ -2,12 +2,9 @@
 
 //! The program "remote", number 0x20008086, version 1: what its 456 procedures carry.
 
-use super::Call;
-use super::Event;
-use super::Procedure;
+use super::{Call, Event, Procedure};
 use crate::typed_params::TypedParam;
-use crate::xdr::Text;
-use crate::xdr::{DecodeError, EncodeError, Reader, Writer, Xdr};
+use crate::xdr::{DecodeError, EncodeError, Reader, Text, Writer, Xdr};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use table::PROCEDURES;
@@ -235,19 +232,13 @@ pub mod limits {
 }
 
 crate::open_enum::open_enum! {
-/// `remote_auth_type`.
-#[doc(alias = "remote_auth_type")]
-pub struct AuthType {
-/// `REMOTE_AUTH_NONE`.
-#[doc(alias = "REMOTE_AUTH_NONE")]
-NONE = 0, "REMOTE_AUTH_NONE";
-/// `REMOTE_AUTH_SASL`.
-#[doc(alias = "REMOTE_AUTH_SASL")]
-SASL = 1, "REMOTE_AUTH_SASL";
-/// `REMOTE_AUTH_POLKIT`.
-#[doc(alias = "REMOTE_AUTH_POLKIT")]
-POLKIT = 2, "REMOTE_AUTH_POLKIT";
-}
+    /// `remote_auth_type`.
+    #[doc(alias = "remote_auth_type")]
+    pub struct AuthType {
+        NONE = 0, "REMOTE_AUTH_NONE";
+        SASL = 1, "REMOTE_AUTH_SASL";
+        POLKIT = 2, "REMOTE_AUTH_POLKIT";
+    }
 }
 
 /// Part of what other structs carry: `remote_nonnull_domain`.
@@ -14552,7 +14543,7 @@ impl Xdr for DomainMigratePrepare3ParamsRet {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS` (304).
 ///
-/// Permissions: `domain:migrate`, `domain:start`, `domain:write`.
+/// Permissions: `domain:migrate`, `domain:start`, `domain:write`. Opens a stream that the client writes to.
 #[doc(alias = "remote_domain_migrate_prepare_tunnel3_params_args")]
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DomainMigratePrepareTunnel3ParamsArgs {
