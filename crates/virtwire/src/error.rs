@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use virtwire_proto::connection::{CallError, CloseReason, SendError, StreamFailure};
+use virtwire_proto::enums::{ErrorDomain, ErrorLevel, ErrorNumber};
 use virtwire_proto::packet::{Header, PacketError};
 use virtwire_proto::program::{Procedure, Version, net};
 use virtwire_proto::xdr::{DecodeError, Text};
@@ -105,7 +106,7 @@ pub enum Error {
 impl Error {
     /// libvirt's number for the error (virErrorNumber), where libvirt answered with one.
     #[must_use]
-    pub fn code(&self) -> Option<i32> {
+    pub fn code(&self) -> Option<ErrorNumber> {
         self.libvirt().map(|error| error.code)
     }
 
@@ -121,14 +122,14 @@ impl Error {
     /// Whether there is no such domain (VIR_ERR_NO_DOMAIN).
     #[must_use]
     pub fn is_no_domain(&self) -> bool {
-        self.code() == Some(42)
+        self.code() == Some(ErrorNumber::NO_DOMAIN)
     }
 
     /// Whether neither the daemon nor its driver has what was asked for: [`Error::Unsupported`], or
     /// VIR_ERR_NO_SUPPORT.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {
-        matches!(self, Self::Unsupported { .. }) || self.code() == Some(NO_SUPPORT)
+        matches!(self, Self::Unsupported { .. }) || self.code() == Some(ErrorNumber::NO_SUPPORT)
     }
 
     /// Whether the connection has ended.
@@ -137,7 +138,11 @@ impl Error {
         matches!(self, Self::Closed { .. })
     }
 
-    pub(crate) fn from_call(procedure: &'static Procedure, error: CallError, timeout: Option<Duration>) -> Self {
+    pub(crate) fn from_call(
+        procedure: &'static Procedure,
+        error: CallError,
+        timeout: Option<Duration>,
+    ) -> Self {
         match error {
             CallError::Refused(source) => Self::Argument(source),
             CallError::Server(error) => Self::from_server(procedure, *error),
@@ -179,20 +184,14 @@ impl Error {
 
     fn from_server(procedure: &'static Procedure, error: net::MessageError) -> Self {
         // An older daemon says so in a text only.
-        let unknown = || error.message.as_ref().is_some_and(|m| m.as_bytes().starts_with(b"unknown procedure:"));
-        if error.code == RPC && error.domain == FROM_RPC && unknown() {
+        let unknown =
+            || error.message.as_ref().is_some_and(|m| m.as_bytes().starts_with(b"unknown procedure:"));
+        if error.code == ErrorNumber::RPC.0 && error.domain == ErrorDomain::RPC.0 && unknown() {
             return Self::Unsupported { procedure, since: procedure.since };
         }
         Self::Libvirt(Box::new(LibvirtError::new(procedure, error)))
     }
 }
-
-/// VIR_ERR_NO_SUPPORT.
-const NO_SUPPORT: i32 = 3;
-/// VIR_ERR_RPC.
-const RPC: i32 = 39;
-/// VIR_FROM_RPC.
-const FROM_RPC: i32 = 7;
 
 /// An error as libvirt answered it, whole (virError).
 #[doc(alias = "virError")]
@@ -201,14 +200,14 @@ const FROM_RPC: i32 = 7;
 pub struct LibvirtError {
     /// The procedure that was called.
     pub procedure: &'static Procedure,
-    /// Which error (virErrorNumber). Newer daemons have numbers that are not known here.
-    pub code: i32,
-    /// Which part of libvirt raised it (virErrorDomain).
-    pub domain: i32,
+    /// Which error. Newer daemons have numbers that are not known here.
+    pub code: ErrorNumber,
+    /// Which part of libvirt raised it.
+    pub domain: ErrorDomain,
     /// What it says to people, in the daemon's language. Empty where libvirt gave nothing.
     pub message: Text,
-    /// How bad it is (virErrorLevel): 1 a warning, 2 an error.
-    pub level: i32,
+    /// How bad it is.
+    pub level: ErrorLevel,
     /// More about it: mostly the message's pattern.
     pub str1: Option<Text>,
     /// More about it: mostly what fills the pattern.
@@ -225,10 +224,10 @@ impl LibvirtError {
     fn new(procedure: &'static Procedure, error: net::MessageError) -> Self {
         Self {
             procedure,
-            code: error.code,
-            domain: error.domain,
+            code: ErrorNumber(error.code),
+            domain: ErrorDomain(error.domain),
             message: error.message.unwrap_or_default(),
-            level: error.level,
+            level: ErrorLevel(error.level),
             str1: error.str1,
             str2: error.str2,
             str3: error.str3,
@@ -238,13 +237,13 @@ impl LibvirtError {
     }
 }
 
-/// "remote.domain_lookup_by_name: Domain not found (error 42 of domain 12)".
+/// "remote.domain_lookup_by_name: Domain not found (error NO_DOMAIN of TEST)".
 impl fmt::Display for LibvirtError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { procedure, message, code, domain, .. } = self;
         let message = message.to_string_lossy();
         let message = if message.is_empty() { "no message".into() } else { message };
-        write!(f, "{procedure}: {message} (error {code} of domain {domain})")
+        write!(f, "{procedure}: {message} (error {code} of {domain})")
     }
 }
 

@@ -8,8 +8,8 @@ mod events;
 mod node;
 mod transport;
 
-pub use connection::{Builder, CallOptions, Connection, Opened, RawReply};
-pub use domain::{Domain, DomainInfo, DomainState};
+pub use connection::{Builder, CallOptions, Connection, RawReply};
+pub use domain::{Domain, DomainInfo};
 pub use error::{Error, LibvirtError, ProtocolError, Result};
 pub use events::{DomainEvent, Subscription};
 pub use node::NodeInfo;

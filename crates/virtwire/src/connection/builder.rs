@@ -1,7 +1,7 @@
 //! How a connection is to be opened.
 
-use super::opening::{self, Opening};
 use super::Connection;
+use super::opening::{self, Opening};
 use crate::driver::Shared;
 use crate::transport::{AnyIo, Transport};
 use crate::{Error, Result};
@@ -131,6 +131,7 @@ impl Builder {
         config.max_calls_in_flight = self.max_calls_in_flight;
         let opening = Opening {
             name: uri.as_ref().map_or_else(Text::default, Uri::open_name),
+            uri: uri.as_ref().map_or_else(Text::default, |uri| Text::from(uri.to_string())),
             read_only: self.read_only,
             auth: uri.as_ref().map_or(Ok(None), Uri::auth).map_err(|error| self.invalid(&error))?,
             keepalive: self.keepalive,
@@ -143,7 +144,8 @@ impl Builder {
     /// The URI that is meant; `None` where the daemon is to choose.
     fn resolve(&self) -> Result<Option<Uri>> {
         let default = std::env::var("LIBVIRT_DEFAULT_URI").ok();
-        let config = if self.uri.contains("://") { uri::ClientConfig::default() } else { self.client_config()? };
+        let config =
+            if self.uri.contains("://") { uri::ClientConfig::default() } else { self.client_config()? };
         config.resolve(Some(&self.uri), default.as_deref()).map_err(|error| self.invalid(&error))
     }
 
@@ -207,7 +209,9 @@ mod sockets {
                         socket.set_nodelay(true)?;
                         Ok(socket)
                     };
-                    let to = || if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+                    let to = || {
+                        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+                    };
                     let socket = connect.await.map_err(|source| Error::Connect { to: to(), source })?;
                     self.start(uri, Socket(socket)).await
                 }
@@ -255,7 +259,9 @@ impl Builder {
                     .map_err(|source| Error::Connect { to: format!("{host}:{port}"), source })?;
                 self.start(uri, AnyIo::new(socket)).await
             }
-            other => Err(Error::UnsupportedTransport { transport: other.to_string(), available: "tcp".into() }),
+            other => {
+                Err(Error::UnsupportedTransport { transport: other.to_string(), available: "tcp".into() })
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 use virtwire_proto::connection::{self, CloseReason, Reply};
+use virtwire_proto::enums;
 use virtwire_proto::packet::Descriptor;
 use virtwire_proto::program::{Call, Procedure, remote};
 use virtwire_proto::xdr::{Text, from_bytes};
@@ -186,14 +187,13 @@ impl Connection {
         CallOptions { timeout: options.timeout.or(self.handle.call_timeout), ..options }
     }
 
-    /// The URI that the daemon says this connection has.
+    /// The connection's URI: as it was opened, or as the daemon says where the choice was the daemon's.
     #[doc(alias = "virConnectGetURI")]
     #[must_use]
     pub fn uri(&self) -> &Text {
         &self.handle.opened.uri
     }
 
-    /// Whether the daemon tells events by callback identifiers, as all do since libvirt 1.3.0.
     pub(crate) fn opened(&self) -> &Opened {
         &self.handle.opened
     }
@@ -253,11 +253,11 @@ impl Connection {
         self.close_reason().is_none()
     }
 
-    /// Why the daemon's own connection to the hypervisor has ended (virConnectCloseReason), if it has said so.
+    /// Why the daemon's own connection to the hypervisor has ended, if it has said so.
     #[doc(alias = "virConnectRegisterCloseCallback")]
     #[must_use]
-    pub fn hypervisor_close_reason(&self) -> Option<i32> {
-        self.handle.shared.hypervisor_closed()
+    pub fn hypervisor_close_reason(&self) -> Option<enums::CloseReason> {
+        self.handle.shared.hypervisor_closed().map(enums::CloseReason)
     }
 }
 

@@ -9,25 +9,20 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use virtwire_proto::connection::{CloseReason, Keepalive};
-use virtwire_proto::program::remote::{self, AuthType};
+use virtwire_proto::enums::DriverFeature;
+use virtwire_proto::flags::ConnectFlags;
 use virtwire_proto::program::Call;
+use virtwire_proto::program::remote::{self, AuthType};
 use virtwire_proto::uri::AuthMethod;
 use virtwire_proto::xdr::Text;
-
-/// VIR_DRV_FEATURE_PROGRAM_KEEPALIVE.
-const KEEPALIVE: i32 = 10;
-/// VIR_DRV_FEATURE_REMOTE_EVENT_CALLBACK.
-const EVENT_CALLBACK: i32 = 14;
-/// VIR_DRV_FEATURE_REMOTE_CLOSE_CALLBACK.
-const CLOSE_CALLBACK: i32 = 15;
-/// VIR_CONNECT_RO.
-const READ_ONLY: u32 = 1;
 
 /// What is to be opened.
 #[derive(Debug)]
 pub(super) struct Opening<'a> {
     /// The hypervisor's URI; empty where the daemon chooses.
     pub(super) name: Text,
+    /// The URI that it was asked for by.
+    pub(super) uri: Text,
     pub(super) read_only: bool,
     pub(super) auth: Option<AuthMethod<'a>>,
     pub(super) keepalive: Option<Keepalive>,
@@ -45,7 +40,11 @@ pub(crate) struct Opened {
 }
 
 /// Opens a connection on a transport that is driven. Where that fails the transport is closed.
-pub(super) async fn open(shared: Arc<Shared>, opening: Opening<'_>, max_queued_events: usize) -> Result<Handle> {
+pub(super) async fn open(
+    shared: Arc<Shared>,
+    opening: Opening<'_>,
+    max_queued_events: usize,
+) -> Result<Handle> {
     /// Closes what was not opened, also where the opening is given up.
     struct Guard(Option<Arc<Shared>>);
     impl Drop for Guard {
@@ -66,13 +65,15 @@ impl Opening<'_> {
         self.authenticate(shared).await?;
 
         let open = remote::ConnectOpenArgs {
-            name: (!self.name.is_empty()).then(|| self.name.clone()),
-            flags: if self.read_only { READ_ONLY } else { 0 },
+            name: Some(self.name.clone()),
+            flags: if self.read_only { ConnectFlags::RO.bits() } else { 0 },
         };
         // The daemon answers for this feature before anything is open, so both can go at once.
         let keepalive = async {
             match self.keepalive {
-                Some(settings) if self.supports(shared, KEEPALIVE).await? => shared.start_keepalive(settings),
+                Some(settings) if self.supports(shared, DriverFeature::PROGRAM_KEEPALIVE).await? => {
+                    shared.start_keepalive(settings)
+                }
                 _ => {}
             }
             Ok(())
@@ -83,11 +84,13 @@ impl Opening<'_> {
             if self.name.is_empty() {
                 Ok(self.call(shared, &remote::ConnectGetUriArgs).await?.uri)
             } else {
-                Ok(self.name.clone())
+                Ok(self.uri.clone())
             }
         };
-        let features =
-            both(self.supports(shared, EVENT_CALLBACK), self.supports(shared, CLOSE_CALLBACK));
+        let features = both(
+            self.supports(shared, DriverFeature::REMOTE_EVENT_CALLBACK),
+            self.supports(shared, DriverFeature::REMOTE_CLOSE_CALLBACK),
+        );
         let (uri, (event_callback, mut close_callback)) = both(uri, features).await?;
         if close_callback {
             match self.call(shared, &remote::ConnectRegisterCloseCallbackArgs).await {
@@ -102,10 +105,12 @@ impl Opening<'_> {
 
     async fn authenticate(&self, shared: &Shared) -> Result<()> {
         let offered = self.call(shared, &remote::AuthListArgs).await?.types;
-        let wanted = self.auth.as_ref().map(|method| match method {
-            AuthMethod::Sasl { .. } => AuthType::SASL,
-            AuthMethod::Polkit => AuthType::POLKIT,
-        });
+        let wanted = match &self.auth {
+            None => None,
+            Some(AuthMethod::Sasl { .. }) => Some(AuthType::SASL),
+            Some(AuthMethod::Polkit) => Some(AuthType::POLKIT),
+            Some(other) => return Err(Error::Authentication(format!("{other:?} is not supported"))),
+        };
         let chosen = match wanted {
             Some(wanted) if offered.contains(&wanted) => wanted,
             Some(wanted) => {
@@ -119,7 +124,8 @@ impl Opening<'_> {
             AuthType::NONE => Ok(()),
             AuthType::POLKIT => self.call(shared, &remote::AuthPolkitArgs).await.map(drop).map_err(refused),
             AuthType::SASL => {
-                let mechanisms = self.call(shared, &remote::AuthSaslInitArgs).await.map_err(refused)?.mechlist;
+                let mechanisms =
+                    self.call(shared, &remote::AuthSaslInitArgs).await.map_err(refused)?.mechlist;
                 Err(Error::Authentication(format!(
                     "the daemon asks for SASL ({mechanisms}), which is not supported yet"
                 )))
@@ -128,8 +134,8 @@ impl Opening<'_> {
         }
     }
 
-    async fn supports(&self, shared: &Shared, feature: i32) -> Result<bool> {
-        match self.call(shared, &remote::ConnectSupportsFeatureArgs { feature }).await {
+    async fn supports(&self, shared: &Shared, feature: DriverFeature) -> Result<bool> {
+        match self.call(shared, &remote::ConnectSupportsFeatureArgs { feature: feature.0 }).await {
             Ok(reply) => Ok(reply.supported != 0),
             Err(error) if error.is_unsupported() => Ok(false),
             Err(error) => Err(error),
@@ -159,7 +165,10 @@ fn refused(error: Error) -> Error {
 }
 
 /// Both results, of what runs at once; the first failure as soon as it is there.
-async fn both<A, B>(a: impl Future<Output = Result<A>>, b: impl Future<Output = Result<B>>) -> Result<(A, B)> {
+async fn both<A, B>(
+    a: impl Future<Output = Result<A>>,
+    b: impl Future<Output = Result<B>>,
+) -> Result<(A, B)> {
     let (mut a, mut b) = (pin!(a), pin!(b));
     let (mut got_a, mut got_b) = (None, None);
     poll_fn(move |cx| {

@@ -31,11 +31,19 @@ impl Incoming {
     }
 
     /// Reads once. Gives 0 where the peer has closed.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, transport: &dyn Transport) -> Poll<Result<usize>> {
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        transport: &dyn Transport,
+    ) -> Poll<Result<usize>> {
         let want = self.want();
         let read = transport.poll_read(cx, &mut self.bytes, &mut self.descriptors, want);
         if let (Poll::Ready(Ok(read)), Want::Anything(asked)) = (&read, want) {
-            self.ask = if *read == asked { (asked * 2).min(MOST) } else { (*read).next_power_of_two().clamp(LEAST, MOST) };
+            self.ask = if *read == asked {
+                (asked * 2).min(MOST)
+            } else {
+                (*read).next_power_of_two().clamp(LEAST, MOST)
+            };
         }
         read
     }

@@ -17,7 +17,7 @@ use crate::transport::Transport;
 use calls::Waiter;
 use incoming::Incoming;
 use outgoing::Outgoing;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::io::{self, ErrorKind};
@@ -145,13 +145,17 @@ impl Shared {
 
     /// After anything was done to the state machine: tells who is to be told, sees to it that the driver's timer is
     /// early enough, and that what is to be sent is being sent.
-    fn settle(&self, mut state: MutexGuard<'_, State>) {
+    fn settle<'a>(&'a self, mut state: MutexGuard<'a, State>) {
         let mut wakes = Vec::new();
         state.deliver(&mut wakes);
         if state.timer_is_late() {
             wakes.extend(state.driver.take());
         }
-        if state.client.pending_bytes() == 0 || state.blocked || state.outgoing.is_none() || state.unwritable.is_some() {
+        if state.client.pending_bytes() == 0
+            || state.blocked
+            || state.outgoing.is_none()
+            || state.unwritable.is_some()
+        {
             // Nothing to send, or nowhere to; or whoever writes now comes by again.
             drop(state);
         } else if state.waking > 0 {
@@ -165,7 +169,7 @@ impl Shared {
     }
 
     /// Writes from the caller's task as much as goes without waiting.
-    fn write(&self, mut state: MutexGuard<'_, State>, wakes: &mut Vec<Waker>) {
+    fn write<'a>(&'a self, mut state: MutexGuard<'a, State>, wakes: &mut Vec<Waker>) {
         let (Some(mut outgoing), Some(transport)) = (state.outgoing.take(), state.transport.clone()) else {
             return;
         };

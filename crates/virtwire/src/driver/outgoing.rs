@@ -121,9 +121,8 @@ mod tests {
     fn what_was_not_written_stays() {
         let mut outgoing = queue(&[b"one", b"two"]);
         let mut first = true;
-        let result = outgoing.write(|_| {
-            if std::mem::take(&mut first) { Ok(4) } else { Err(ErrorKind::WouldBlock.into()) }
-        });
+        let result = outgoing
+            .write(|_| if std::mem::take(&mut first) { Ok(4) } else { Err(ErrorKind::WouldBlock.into()) });
         assert_eq!(result.unwrap_err().kind(), ErrorKind::WouldBlock);
         assert_eq!((outgoing.len, outgoing.queue.len()), (2, 1));
     }

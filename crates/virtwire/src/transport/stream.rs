@@ -2,7 +2,9 @@
 
 use super::{Outgoing, Transport, Want};
 use bytes::{BufMut, BytesMut};
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+};
 use rustix::net::{SendFlags, recvmsg, sendmsg};
 use std::collections::VecDeque;
 use std::fmt;
