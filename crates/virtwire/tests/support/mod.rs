@@ -4,6 +4,8 @@
 
 use bytes::BytesMut;
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -20,7 +22,7 @@ type Command = Box<dyn FnOnce(&mut Server) + Send>;
 pub struct Peer {
     commands: mpsc::UnboundedSender<Command>,
     events: mpsc::UnboundedReceiver<ServerEvent>,
-    /// Whether features are offered.
+    frozen: Arc<AtomicBool>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -43,8 +45,9 @@ impl Peer {
     pub fn start(socket: UnixStream) -> Self {
         let (commands, commanded) = mpsc::unbounded_channel();
         let (happened, events) = mpsc::unbounded_channel();
-        let task = tokio::spawn(serve(socket, commanded, happened));
-        Self { commands, events, task }
+        let frozen = Arc::new(AtomicBool::new(false));
+        let task = tokio::spawn(serve(socket, commanded, happened, Arc::clone(&frozen)));
+        Self { commands, events, frozen, task }
     }
 
     /// What happens next, beside the opening.
@@ -92,6 +95,17 @@ impl Peer {
         while !matches!(self.event().await, ServerEvent::Closed { .. }) {}
     }
 
+    /// Stops reading and answering, with the socket open.
+    pub async fn freeze(&self) {
+        let (stopped, wait) = oneshot::channel();
+        let command: Command = Box::new(move |_| {
+            stopped.send(()).ok();
+        });
+        self.frozen.store(true, Ordering::SeqCst);
+        self.commands.send(command).expect("the server is there");
+        wait.await.expect("the server is there");
+    }
+
     /// Dies: the socket is closed without a word.
     pub async fn die(self) {
         self.task.abort();
@@ -103,6 +117,7 @@ async fn serve(
     mut socket: UnixStream,
     mut commands: mpsc::UnboundedReceiver<Command>,
     happened: mpsc::UnboundedSender<ServerEvent>,
+    frozen: Arc<AtomicBool>,
 ) {
     let config = ServerConfig::new(&[&remote::PROGRAM, &qemu::PROGRAM]).max_client_requests(10_000);
     let mut server = Server::new(config, Time::START);
@@ -141,6 +156,9 @@ async fn serve(
                 Some(command) => command(&mut server),
                 None => return,
             },
+        }
+        if frozen.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
         }
     }
 }
