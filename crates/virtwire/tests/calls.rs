@@ -96,7 +96,10 @@ async fn errors_name_the_call_and_keep_all_they_say() {
     let error = call.await.unwrap().unwrap_err();
     assert_eq!(error.to_string(), "remote.connect_get_lib_version: odd: very (error 9999 of 77)");
     let libvirt = error.libvirt().unwrap();
-    assert_eq!((libvirt.str1.as_ref().unwrap(), libvirt.str2.as_ref().unwrap()), (&"odd: %s".into(), &"very".into()));
+    assert_eq!(
+        (libvirt.str1.as_ref().unwrap(), libvirt.str2.as_ref().unwrap()),
+        (&"odd: %s".into(), &"very".into())
+    );
 
     // A reply that is none.
     let call = tokio::spawn(ask(connection.clone()));
@@ -153,7 +156,10 @@ async fn garbage_ends_the_connection_and_says_what_came() {
     let opening = tokio::spawn(builder().open_on(ours));
     theirs.write_all(&[0, 0, 0, 3, 1, 2, 3]).await.unwrap();
     let error = opening.await.unwrap().unwrap_err();
-    assert!(error.to_string().contains("expected a packet's length of 28 to 33554436 bytes, got 3"), "{error}");
+    assert!(
+        error.to_string().contains("expected a packet's length of 28 to 33554436 bytes, got 3"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -253,9 +259,7 @@ impl virtwire::proto::xdr::Xdr for Filler {
         (0..self.0 / 4).for_each(|number| writer.put_uint(number as u32));
         Ok(())
     }
-    fn decode(
-        _: &mut virtwire::proto::xdr::Reader,
-    ) -> Result<Self, virtwire::proto::xdr::DecodeError> {
+    fn decode(_: &mut virtwire::proto::xdr::Reader) -> Result<Self, virtwire::proto::xdr::DecodeError> {
         unreachable!("it is only sent")
     }
 }

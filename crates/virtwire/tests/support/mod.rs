@@ -5,7 +5,7 @@
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -23,6 +23,7 @@ pub struct Peer {
     commands: mpsc::UnboundedSender<Command>,
     events: mpsc::UnboundedReceiver<ServerEvent>,
     frozen: Arc<AtomicBool>,
+    unsent: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -46,13 +47,17 @@ impl Peer {
         let (commands, commanded) = mpsc::unbounded_channel();
         let (happened, events) = mpsc::unbounded_channel();
         let frozen = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(serve(socket, commanded, happened, Arc::clone(&frozen)));
-        Self { commands, events, frozen, task }
+        let unsent = Arc::new(AtomicUsize::new(0));
+        let task = tokio::spawn(serve(socket, commanded, happened, Arc::clone(&frozen), Arc::clone(&unsent)));
+        Self { commands, events, frozen, unsent, task }
     }
 
     /// What happens next, beside the opening.
     pub async fn event(&mut self) -> ServerEvent {
-        tokio::time::timeout(Duration::from_secs(20), self.events.recv()).await.expect("in time").expect("more")
+        tokio::time::timeout(Duration::from_secs(20), self.events.recv())
+            .await
+            .expect("in time")
+            .expect("more")
     }
 
     /// What has happened already.
@@ -95,6 +100,11 @@ impl Peer {
         while !matches!(self.event().await, ServerEvent::Closed { .. }) {}
     }
 
+    /// How many bytes wait to be written.
+    pub fn unsent(&self) -> usize {
+        self.unsent.load(Ordering::SeqCst)
+    }
+
     /// Stops reading and answering, with the socket open.
     pub async fn freeze(&self) {
         let (stopped, wait) = oneshot::channel();
@@ -118,6 +128,7 @@ async fn serve(
     mut commands: mpsc::UnboundedReceiver<Command>,
     happened: mpsc::UnboundedSender<ServerEvent>,
     frozen: Arc<AtomicBool>,
+    unsent: Arc<AtomicUsize>,
 ) {
     let config = ServerConfig::new(&[&remote::PROGRAM, &qemu::PROGRAM]).max_client_requests(10_000);
     let mut server = Server::new(config, Time::START);
@@ -140,6 +151,7 @@ async fn serve(
                 Transmit::Descriptor(_) => panic!("this server sends no descriptors"),
             }
         }
+        unsent.store(out.len(), Ordering::SeqCst);
         let pending = out.make_contiguous();
         tokio::select! {
             read = reading.read_buf(&mut bytes) => match read {
