@@ -312,7 +312,7 @@ async fn calls_between_two_reads_of_a_stream_never_deadlock() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_stream_whose_consumer_has_stopped_is_given_up_before_others_suffer() {
     let builder = builder().stream_buffer(256 << 10, 2 << 20);
     let (connection, mut peer) = connect_with(builder).await;
