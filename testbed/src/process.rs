@@ -95,12 +95,10 @@ pub fn wait_until(deadline: Instant, mut condition: impl FnMut() -> bool) -> boo
 /// The numbers of the processes that have `path` somewhere in their arguments, whoever started them.
 pub fn pids_naming(path: &Path) -> Vec<u32> {
     let needle = path.as_os_str().as_bytes();
-    processes()
-        .filter(|pid| match fs::read(format!("/proc/{pid}/cmdline")) {
-            Ok(arguments) => arguments.windows(needle.len()).any(|window| window == needle),
-            Err(_) => false,
-        })
-        .collect()
+    let names = |arguments: Vec<u8>| {
+        !needle.is_empty() && arguments.windows(needle.len()).any(|window| window == needle)
+    };
+    processes().filter(|pid| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(names)).collect()
 }
 
 /// Sends `signal` to the process `id`.

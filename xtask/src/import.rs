@@ -3,12 +3,14 @@
 //! Only facts are taken: names, numbers, types, limits, annotations and versions.
 
 mod api;
+pub(crate) mod delta;
 mod symbols;
 mod xdr;
 
 use crate::protocol::{self, Fields, Implementation, Kind, Priority, Procedure, Program, Stream, squash};
 use anyhow::{Context, Result, bail, ensure};
 use api::Api;
+use delta::Delta;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -101,43 +103,16 @@ const SOURCES: [Source; 8] = [
     },
 ];
 
-/// What a newer libvirt has beyond the source that is read, by program. Written by hand.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Delta {
-    /// The libvirt that it leads to: applied where the source is older.
-    to: String,
-    program: IndexMap<String, ProgramDelta>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct ProgramDelta {
-    limits: IndexMap<String, u32>,
-    #[serde(rename = "struct")]
-    structs: IndexMap<String, Fields>,
-    #[serde(rename = "procedure")]
-    procedures: Vec<Procedure>,
-    renamed: Vec<Renamed>,
-}
-
-/// A field that has another name now.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Renamed {
-    from: String,
-    to: String,
-    structs: Vec<String>,
-}
-
 /// What the definitions leave out, by program and procedure. Written by hand.
 type Corrections = IndexMap<String, IndexMap<String, Correction>>;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct Correction {
-    stream: Stream,
-    stream_parameter: u8,
+    /// The symbol of the API that it came with.
+    since_of: Option<String>,
+    stream: Option<Stream>,
+    stream_parameter: Option<u8>,
 }
 
 /// `cargo xtask import --source TREE --api DIR [--delta FILE]`
@@ -174,8 +149,9 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
         let mut program = import(&source, &tree, &api, delta.program.get(source.name))
             .with_context(|| format!("in {}", source.file))?;
         for (name, correction) in corrections.get(source.name).into_iter().flatten() {
-            correct(&mut program, name, correction)?;
+            correct(&mut program, name, correction, &api)?;
         }
+        between(&mut program);
         let functions = program.procedures.iter().filter(|procedure| procedure.c_name.is_some()).count();
         println!(
             "{}: {} procedures, {functions} with a C function, {} with a version, {} structs",
@@ -208,7 +184,7 @@ fn source_version(tree: &Path) -> Result<String> {
     Ok(version.0.to_owned())
 }
 
-fn import(source: &Source, tree: &Path, api: &Api, delta: Option<&ProgramDelta>) -> Result<Program> {
+fn import(source: &Source, tree: &Path, api: &Api, delta: Option<&delta::ProgramDelta>) -> Result<Program> {
     let path = tree.join(source.file);
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let file = xdr::parse(&text)?;
@@ -249,7 +225,7 @@ fn import(source: &Source, tree: &Path, api: &Api, delta: Option<&ProgramDelta>)
         program.procedures.push(procedure(source, &program, enumerator).with_context(|| name)?);
     }
     if let Some(delta) = delta {
-        apply(&mut program, delta)?;
+        delta.apply(&mut program)?;
     }
     derive(source, &mut program, api);
     Ok(program)
@@ -279,8 +255,6 @@ fn procedure(source: &Source, program: &Program, enumerator: xdr::Enumerator) ->
         .context("expected a procedure's name")?
         .to_ascii_lowercase();
     let mut procedure = Procedure { number: i32::try_from(enumerator.value)?, name, ..Procedure::default() };
-    // The comment that explains the annotations stands before the first procedure and has their forms for
-    // values, each beginning with what no real value begins with.
     for (key, value) in enumerator.annotations {
         match key.as_str() {
             "generate" => {
@@ -323,37 +297,18 @@ fn procedure(source: &Source, program: &Program, enumerator: xdr::Enumerator) ->
     Ok(procedure)
 }
 
-fn apply(program: &mut Program, delta: &ProgramDelta) -> Result<()> {
-    for renamed in &delta.renamed {
-        for name in &renamed.structs {
-            let fields = program.structs.get_mut(name).with_context(|| format!("no struct {name}"))?;
-            ensure!(fields.contains_key(&renamed.from), "{name} has no field {}", renamed.from);
-            *fields = std::mem::take(fields)
-                .into_iter()
-                .map(|(name, ty)| (if name == renamed.from { renamed.to.clone() } else { name }, ty))
-                .collect();
-        }
-    }
-    for (name, limit) in &delta.limits {
-        ensure!(program.limits.insert(name.clone(), *limit).is_none(), "{name} is there already");
-    }
-    for (name, fields) in &delta.structs {
-        ensure!(program.structs.insert(name.clone(), fields.clone()).is_none(), "{name} is there already");
-    }
-    for procedure in &delta.procedures {
-        let number = procedure.number;
-        ensure!(program.procedures.iter().all(|of| of.number != number), "{number} is there already");
-        program.procedures.push(procedure.clone());
-    }
-    Ok(())
-}
-
-fn correct(program: &mut Program, name: &str, correction: &Correction) -> Result<()> {
+fn correct(program: &mut Program, name: &str, correction: &Correction, api: &Api) -> Result<()> {
     let procedure = program.procedures.iter_mut().find(|of| of.name == name);
     let procedure = procedure.with_context(|| format!("{} has no {name}", program.name))?;
-    ensure!(procedure.stream.is_none(), "{name} needs no correction any more");
-    procedure.stream = Some(correction.stream);
-    procedure.stream_parameter = Some(correction.stream_parameter);
+    if let Some(symbol) = &correction.since_of {
+        ensure!(procedure.since.is_none(), "{name} needs no correction of its version any more");
+        procedure.since = Some(api.since(symbol).with_context(|| format!("no symbol {symbol}"))?.to_owned());
+    }
+    if correction.stream.is_some() {
+        ensure!(procedure.stream.is_none(), "{name} needs no correction of its stream any more");
+        procedure.stream = correction.stream;
+        procedure.stream_parameter = correction.stream_parameter;
+    }
     Ok(())
 }
 
@@ -375,8 +330,40 @@ fn derive(source: &Source, program: &mut Program, api: &Api) {
             }
         }
         procedure.event_class = event_class(program, procedure).map(str::to_owned);
+        if procedure.since.is_none() {
+            procedure.since = event_since(program, procedure, api);
+        }
     }
     program.procedures = procedures;
+}
+
+/// The version of the identifier that clients name an event by: VIR_DOMAIN_EVENT_ID_REBOOT for
+/// domain_event_reboot. Events that were there in an older generation are younger than their identifiers.
+fn event_since(program: &Program, event: &Procedure, api: &Api) -> Option<String> {
+    if event.kind != Kind::Event {
+        return None;
+    }
+    let older = event.name.replace("_event_callback_", "_event_");
+    let is_younger =
+        older != event.name && program.structs.contains_key(&format!("{}{older}_msg", program.prefix));
+    // The first event of all is older than the identifiers.
+    if is_younger || event.name == "domain_event_lifecycle" {
+        return None;
+    }
+    let identifier = format!("vir_{}", older.replace("_event_", "_event_id_")).to_ascii_uppercase();
+    api.since(&identifier).map(str::to_owned)
+}
+
+/// Numbers are given in the order of time: a procedure between two of the same version is of that version, too.
+fn between(program: &mut Program) {
+    let known: Vec<_> = program.procedures.iter().map(|of| of.since.clone()).collect();
+    for (index, procedure) in program.procedures.iter_mut().enumerate() {
+        let before = known[..index].iter().rev().flatten().next();
+        let behind = known[index..].iter().flatten().next();
+        if procedure.since.is_none() && before == behind {
+            procedure.since = before.cloned();
+        }
+    }
 }
 
 /// The numbering of the callback identifier that a procedure registers, deregisters or carries, by its field

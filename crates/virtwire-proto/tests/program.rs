@@ -351,7 +351,7 @@ fn an_error_keeps_all_of_its_fields() {
         net: Some(net::MessageNonnullNetwork::default()),
     };
     let bytes = encode(&error).unwrap();
-    let mut reader = Reader::new(bytes);
+    let mut reader = Reader::new(&bytes);
     assert_eq!(net::MessageError::decode(&mut reader).unwrap(), error);
     assert_eq!(reader.remaining(), 0);
 }

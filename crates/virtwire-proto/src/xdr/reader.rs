@@ -233,12 +233,15 @@ impl<'a> Reader<'a> {
     #[inline(always)]
     fn counted(&mut self, what: &'static str, max: u32) -> Result<(&'a [u8], usize), DecodeError> {
         let count = self.uint()?;
+        // A peer may announce what no 32-bit machine can round up.
         let len = count as usize;
-        let padded = len.next_multiple_of(4);
+        let padded = len.checked_next_multiple_of(4).unwrap_or(usize::MAX);
         if count > max {
             return Err(self.error(4, DecodeErrorKind::TooLong { what, count, max }));
         }
-        let Some(rest) = self.rest.get(padded..) else { return Err(self.truncated(4, 4 + padded)) };
+        let Some(rest) = self.rest.get(padded..) else {
+            return Err(self.truncated(4, padded.saturating_add(4)));
+        };
         let bytes = core::mem::replace(&mut self.rest, rest);
         Ok((bytes, len))
     }
