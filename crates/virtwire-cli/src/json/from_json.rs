@@ -16,7 +16,7 @@ use super::to_json::unknown_type;
 pub enum Missing {
     /// It is an error.
     Refuse,
-    /// It is zero, empty or absent, as in [`minimal`](super::minimal).
+    /// It is zero, empty or absent, as in [`minimal`](super::minimal()).
     Fill,
 }
 
