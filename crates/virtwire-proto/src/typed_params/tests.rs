@@ -20,8 +20,8 @@ fn one_of_each_type() -> TypedParams {
 }
 
 #[test]
-fn a_parameter_takes_no_more_than_40_bytes() {
-    assert!(size_of::<TypedParam>() <= 40, "{}", size_of::<TypedParam>());
+fn a_parameter_takes_no_more_than_48_bytes() {
+    assert!(size_of::<TypedParam>() <= 48, "{}", size_of::<TypedParam>());
 }
 
 #[test]

@@ -11,7 +11,9 @@ use bytes::Bytes;
 /// count merely announces.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    payload: Arc<Bytes>,
+    payload: Bytes,
+    /// The same payload, once a string has had to share it.
+    shared: Option<Arc<Bytes>>,
     position: usize,
 }
 
@@ -74,7 +76,7 @@ impl Reader {
     /// A reader at the front of `payload`.
     #[must_use]
     pub fn new(payload: Bytes) -> Self {
-        Self { payload: Arc::new(payload), position: 0 }
+        Self { payload, shared: None, position: 0 }
     }
 
     /// How many bytes have been read.
@@ -231,7 +233,12 @@ impl Reader {
     /// The string or its padding is not all there, or is longer than `max`.
     #[inline]
     pub fn string(&mut self, max: u32) -> Result<Text, DecodeError> {
-        self.counted("a string", max).map(|range| Text::shared(&self.payload, range))
+        let range = self.counted("a string", max)?;
+        if let Some(text) = Text::short(&self.payload[range.start..], range.len()) {
+            return Ok(text);
+        }
+        let memory = self.shared.get_or_insert_with(|| Arc::new(self.payload.clone()));
+        Ok(Text::shared(memory, range))
     }
 
     /// An optional string of at most `max` bytes.

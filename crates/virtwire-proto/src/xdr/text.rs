@@ -17,8 +17,8 @@ use core::str::Utf8Error;
 /// A `Text` keeps what came, whatever it is. [`Text::to_str`] gives it as `&str` where it is one, and
 /// formatting with `{}` shows what is not UTF-8 as U+FFFD.
 ///
-/// A decoded `Text` shares its reply's memory, so cloning is cheap and keeps the reply alive:
-/// [`Text::detach`] a small one that shall outlive a large reply.
+/// A short one, as most names are, is stored in place. A longer one that was decoded shares its reply's memory,
+/// so cloning is cheap and keeps the reply alive: [`Text::detach`] one that shall outlive a large reply.
 ///
 /// # Examples
 /// ```
@@ -30,26 +30,51 @@ use core::str::Utf8Error;
 /// assert!(odd.to_str().is_err());
 /// assert_eq!(odd.to_string(), "v\u{fffd}");
 /// ```
-// 16 bytes rather than the 32 of `Bytes`: a bulk reply decodes to hundreds of thousands of these.
+// A bulk reply decodes to hundreds of thousands of these: 24 bytes, and for most of them no reference count.
 #[derive(Clone)]
-pub struct Text {
-    memory: Arc<Bytes>,
-    start: u32,
-    len: u32,
+pub struct Text(Repr);
+
+/// How long a string is that is stored in place, at most, in bytes.
+const SHORT: usize = 22;
+
+#[derive(Clone)]
+enum Repr {
+    /// The string, and bytes of no meaning behind it.
+    Short { len: u8, bytes: [u8; SHORT] },
+    /// A part of a payload, which is far below 4 GiB, or of memory of its own.
+    Shared { memory: Arc<Bytes>, start: u32, len: u32 },
 }
 
 impl Text {
+    /// The string of `len` bytes at the front of `bytes`, if it is short. What is behind it may be copied too:
+    /// a copy of constant length is the faster one.
+    #[inline]
+    pub(super) fn short(bytes: &[u8], len: usize) -> Option<Self> {
+        if len > SHORT {
+            return None;
+        }
+        let mut short = [0; SHORT];
+        match bytes.first_chunk() {
+            Some(chunk) => short = *chunk,
+            None => short[..len].copy_from_slice(&bytes[..len]),
+        }
+        Some(Self(Repr::Short { len: len as u8, bytes: short }))
+    }
+
     /// The part `range` of `memory`, which is a packet's payload and so far below 4 GiB.
     #[inline]
     pub(super) fn shared(memory: &Arc<Bytes>, range: Range<usize>) -> Self {
-        Self { memory: Arc::clone(memory), start: range.start as u32, len: range.len() as u32 }
+        Self(Repr::Shared { memory: Arc::clone(memory), start: range.start as u32, len: range.len() as u32 })
     }
 
     /// The bytes.
     #[inline]
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.memory[self.start as usize..][..self.len as usize]
+        match &self.0 {
+            Repr::Short { len, bytes } => &bytes[..usize::from(*len)],
+            Repr::Shared { memory, start, len } => &memory[*start as usize..][..*len as usize],
+        }
     }
 
     /// The string, where it is UTF-8.
@@ -69,13 +94,13 @@ impl Text {
     /// How long it is, in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.len as usize
+        self.as_bytes().len()
     }
 
     /// Whether it has no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.as_bytes().is_empty()
     }
 
     /// The same string in memory of its own, so that the reply that it came in can be freed.
@@ -89,14 +114,16 @@ impl From<Bytes> for Text {
     /// # Panics
     /// If there are 4 GiB or more: no message of the protocol can carry them.
     fn from(bytes: Bytes) -> Self {
-        let len = u32::try_from(bytes.len()).expect("a string of the protocol is shorter than 4 GiB");
-        Self { memory: Arc::new(bytes), start: 0, len }
+        Self::short(&bytes, bytes.len()).unwrap_or_else(|| {
+            let len = u32::try_from(bytes.len()).expect("a string of the protocol is shorter than 4 GiB");
+            Self(Repr::Shared { memory: Arc::new(bytes), start: 0, len })
+        })
     }
 }
 
 impl From<&[u8]> for Text {
     fn from(bytes: &[u8]) -> Self {
-        Self::from(Bytes::copy_from_slice(bytes))
+        Self::short(bytes, bytes.len()).unwrap_or_else(|| Self::from(Bytes::copy_from_slice(bytes)))
     }
 }
 
@@ -132,7 +159,7 @@ impl From<Cow<'_, str>> for Text {
 
 impl Default for Text {
     fn default() -> Self {
-        Self::from(Bytes::new())
+        Self(Repr::Short { len: 0, bytes: [0; SHORT] })
     }
 }
 

@@ -1,0 +1,169 @@
+//! Encoding and decoding beside the crate `libvirt-xdr` and beside a plain copy of the same bytes, in one run.
+//!
+//! `cargo bench -p virtwire-proto`. The figures are the ratios within a group.
+
+use bytes::{Bytes, BytesMut};
+use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use libvirt_xdr::opaque::FixedOpaque16;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::hint::black_box;
+use uuid::Uuid;
+use virtwire_proto::packet::{self, Header, PacketType, STREAM_PAYLOAD_LEN, Serial, Status};
+use virtwire_proto::program::{Call, remote};
+use virtwire_proto::typed_params::{TypedParam, TypedValue};
+use virtwire_proto::xdr::{Text, Xdr, from_bytes, to_bytes};
+
+/// The same types, as that crate has them derived.
+mod peer {
+    use super::{Deserialize, FixedOpaque16, Serialize};
+
+    #[derive(Serialize, Deserialize)]
+    pub(super) struct Domain {
+        pub name: String,
+        pub uuid: FixedOpaque16,
+        pub id: i32,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    pub(super) struct GetInfoArgs {
+        pub dom: Domain,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    pub(super) struct ListRet {
+        pub domains: Vec<Domain>,
+        pub ret: u32,
+    }
+
+    /// Its typed parameters have no union; the discriminant stands beside the value.
+    #[derive(Serialize, Deserialize)]
+    pub(super) struct Param {
+        pub field: String,
+        pub kind: i32,
+        pub value: u64,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    pub(super) struct Record {
+        pub dom: Domain,
+        pub params: Vec<Param>,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    pub(super) struct StatsRet {
+        pub records: Vec<Record>,
+    }
+}
+
+fn domain(number: usize) -> remote::NonnullDomain {
+    remote::NonnullDomain {
+        name: Text::from(format!("vm-{number:05}")),
+        uuid: Uuid::from_u128(0x6695_eb01_f6a4_8304_79aa_97f2_502e_193f + number as u128),
+        id: number as i32,
+    }
+}
+
+/// The names of statistics as a running guest with a few disks and interfaces gives them.
+fn statistics() -> Vec<TypedParam> {
+    const NAMES: [&str; 12] = [
+        "state.state", "cpu.time", "balloon.current", "vcpu.maximum", "vcpu.0.time", "net.0.rx.bytes",
+        "net.0.tx.pkts", "block.0.rd.reqs", "block.0.wr.bytes", "block.0.allocation", "balloon.last-update",
+        "perf.stalled_cycles_frontend",
+    ];
+    (0..60)
+        .map(|n| TypedParam {
+            field: Text::from(NAMES[n % NAMES.len()]),
+            value: TypedValue::Ullong(n as u64 * 1_000_003),
+        })
+        .collect()
+}
+
+fn both<Ours: Xdr, Theirs: Serialize + DeserializeOwned>(c: &mut Criterion, name: &str, value: &Ours) {
+    let bytes = to_bytes(value).expect("it passes no maximum");
+    let theirs: Theirs = libvirt_xdr::from_bytes(&bytes).expect("the same bytes");
+    assert_eq!(libvirt_xdr::to_bytes(&theirs).expect("the same value"), bytes);
+
+    let mut group = c.benchmark_group(format!("{name}/encode"));
+    group.throughput(Throughput::Bytes(bytes.len() as u64));
+    let mut buffer = BytesMut::with_capacity(bytes.len());
+    group.bench_function("virtwire", |b| {
+        b.iter(|| {
+            buffer.clear();
+            value.encode(&mut virtwire_proto::xdr::Writer::new(&mut buffer))
+        });
+    });
+    group.bench_function("libvirt-xdr", |b| b.iter(|| libvirt_xdr::to_bytes(&theirs)));
+    copy(&mut group, &bytes);
+    group.finish();
+
+    let mut group = c.benchmark_group(format!("{name}/decode"));
+    group.throughput(Throughput::Bytes(bytes.len() as u64));
+    group.bench_function("virtwire", |b| b.iter(|| from_bytes::<Ours>(bytes.clone())));
+    group.bench_function("libvirt-xdr", |b| b.iter(|| libvirt_xdr::from_bytes::<Theirs>(&bytes)));
+    copy(&mut group, &bytes);
+    group.finish();
+}
+
+/// What reading or writing the bytes once costs at least.
+fn copy(group: &mut BenchmarkGroup<'_, WallTime>, bytes: &Bytes) {
+    let mut target = vec![0; bytes.len()];
+    group.bench_function("copy", |b| {
+        b.iter(|| black_box(target.as_mut_slice()).copy_from_slice(black_box(bytes)));
+    });
+}
+
+fn calls(c: &mut Criterion) {
+    both::<_, peer::GetInfoArgs>(c, "small-call", &remote::DomainGetInfoArgs { dom: domain(1) });
+    let domains = (0..10_000).map(domain).collect();
+    let list = remote::ConnectListAllDomainsRet { domains, ret: 10_000 };
+    both::<_, peer::ListRet>(c, "10000-domains", &list);
+    let retstats = (0..1_000)
+        .map(|n| remote::DomainStatsRecord { dom: domain(n), params: statistics() })
+        .collect();
+    let stats = remote::ConnectGetAllDomainStatsRet { ret_stats: retstats };
+    both::<_, peer::StatsRet>(c, "1000-statistics", &stats);
+}
+
+fn stream(c: &mut Criterion) {
+    let procedure = remote::StorageVolDownloadArgs::PROCEDURE;
+    let header = Header::new(procedure, PacketType::STREAM, Serial(1), Status::CONTINUE);
+    let data = vec![7; STREAM_PAYLOAD_LEN];
+    let mut packet = BytesMut::new();
+    packet::put_raw(&mut packet, procedure, header, &data, 0).expect("it fits");
+
+    let mut group = c.benchmark_group("stream-packet/encode");
+    group.throughput(Throughput::Bytes(packet.len() as u64));
+    let mut buffer = BytesMut::with_capacity(packet.len());
+    group.bench_function("virtwire", |b| {
+        b.iter(|| {
+            buffer.clear();
+            packet::put_raw(&mut buffer, procedure, header, black_box(&data), 0)
+        });
+    });
+    copy(&mut group, &packet.clone().freeze());
+    group.finish();
+
+    let mut group = c.benchmark_group("stream-packet/decode");
+    group.throughput(Throughput::Bytes(packet.len() as u64));
+    let mut target = BytesMut::with_capacity(packet.len());
+    group.bench_function("virtwire, arriving", |b| {
+        // A packet arrives by being copied out of the kernel: the copy is part of the price.
+        b.iter_batched(
+            BytesMut::new,
+            |_| {
+                target.clear();
+                target.reserve(packet.len());
+                target.extend_from_slice(black_box(&packet));
+                packet::cut(&mut target, &mut Default::default())
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    copy(&mut group, &packet.clone().freeze());
+    group.finish();
+}
+
+criterion_group!(benches, calls, stream);
+criterion_main!(benches);
