@@ -2,7 +2,9 @@
 
 mod codegen;
 mod import;
+mod libvirt;
 mod protocol;
+mod test;
 
 use anyhow::{Result, bail};
 use std::process::ExitCode;
@@ -14,6 +16,8 @@ usage: cargo xtask COMMAND
         writes the generated code from protocol/, or fails where what is committed is not current
   import --source TREE --api DIR [--delta FILE]
         writes protocol/ from a libvirt source tree and a folder with its API XML
+  test [--libvirt 9.0|11.3|12.8|none] [-- CARGO TEST ARGUMENTS]
+        makes a real libvirt ready (by default the distribution's own) and runs all tests against it
 ";
 
 fn main() -> ExitCode {
@@ -32,6 +36,7 @@ fn run(args: &[String]) -> Result<()> {
     match command.as_str() {
         "codegen" => codegen::main(args),
         "import" => import::main(args),
+        "test" => test::main(args),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())
