@@ -3,6 +3,8 @@
 mod model;
 mod names;
 mod program;
+mod registry;
+mod symbols;
 mod table;
 
 use crate::protocol;
@@ -55,6 +57,23 @@ fn outputs() -> Result<Vec<Output>> {
         outputs.push(file(&format!("{src}/{name}.rs"), program::types(&model, program)?)?);
         outputs.push(file(&format!("{src}/{name}/table.rs"), table::tables(&model, program)?)?);
     }
+    let tests = "crates/virtwire-proto/tests/program";
+    let registry = registry::registry(&model)?;
+    outputs.push(output(&format!("{tests}/registry.rs"), "protocol/", &registry)?);
+
+    let src = "crates/virtwire-proto/src";
+    let read = protocol::read::<protocol::symbols::Enums>(&protocol::path("enums"))?;
+    for (path, body) in symbols::enums(&read)? {
+        outputs.push(output(&format!("{src}/{path}"), "protocol/enums.toml", &body)?);
+    }
+    outputs.push(output(&format!("{src}/constants.rs"), "protocol/enums.toml", &symbols::constants(&read))?);
+    let read = protocol::read(&protocol::path("flags"))?;
+    for (path, body) in symbols::flags(&read)? {
+        outputs.push(output(&format!("{src}/{path}"), "protocol/flags.toml", &body)?);
+    }
+    let read = protocol::read(&protocol::path("typed_params"))?;
+    let names = symbols::parameter_names(&read)?;
+    outputs.push(output(&format!("{src}/names.rs"), "protocol/typed_params.toml", &names)?);
     Ok(outputs)
 }
 

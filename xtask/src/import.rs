@@ -3,11 +3,14 @@
 //! Only facts are taken: names, numbers, types, limits, annotations and versions.
 
 mod api;
+pub(crate) mod delta;
+mod symbols;
 mod xdr;
 
 use crate::protocol::{self, Fields, Implementation, Kind, Priority, Procedure, Program, Stream, squash};
 use anyhow::{Context, Result, bail, ensure};
 use api::Api;
+use delta::Delta;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -100,33 +103,14 @@ const SOURCES: [Source; 8] = [
     },
 ];
 
-/// What a newer libvirt has beyond the source that is read, by program. Written by hand.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Delta {
-    /// The libvirt that it leads to: applied where the source is older.
-    to: String,
-    program: IndexMap<String, ProgramDelta>,
-}
+/// What the definitions leave out, by program and procedure. Written by hand.
+type Corrections = IndexMap<String, IndexMap<String, Correction>>;
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct ProgramDelta {
-    limits: IndexMap<String, u32>,
-    #[serde(rename = "struct")]
-    structs: IndexMap<String, Fields>,
-    #[serde(rename = "procedure")]
-    procedures: Vec<Procedure>,
-    renamed: Vec<Renamed>,
-}
-
-/// A field that has another name now.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Renamed {
-    from: String,
-    to: String,
-    structs: Vec<String>,
+struct Correction {
+    stream: Stream,
+    stream_parameter: u8,
 }
 
 /// `cargo xtask import --source TREE --api DIR [--delta FILE]`
@@ -158,9 +142,13 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
         }
         None => Delta::default(),
     };
+    let corrections: Corrections = protocol::read(&protocol::path("corrections"))?;
     for source in SOURCES {
-        let program = import(&source, &tree, &api, delta.program.get(source.name))
+        let mut program = import(&source, &tree, &api, delta.program.get(source.name))
             .with_context(|| format!("in {}", source.file))?;
+        for (name, correction) in corrections.get(source.name).into_iter().flatten() {
+            correct(&mut program, name, correction)?;
+        }
         let functions = program.procedures.iter().filter(|procedure| procedure.c_name.is_some()).count();
         println!(
             "{}: {} procedures, {functions} with a C function, {} with a version, {} structs",
@@ -171,6 +159,16 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
         );
         std::fs::write(protocol::path(source.name), program.to_toml())?;
     }
+    let (enums, flags, names) = symbols::import(&api, &tree)?;
+    println!(
+        "{} enums, {} flags, {} names of parameters",
+        enums.enums.len(),
+        flags.flags.len(),
+        names.headers.values().map(IndexMap::len).sum::<usize>()
+    );
+    std::fs::write(protocol::path("enums"), enums.to_toml())?;
+    std::fs::write(protocol::path("flags"), flags.to_toml())?;
+    std::fs::write(protocol::path("typed_params"), names.to_toml())?;
     Ok(())
 }
 
@@ -183,7 +181,7 @@ fn source_version(tree: &Path) -> Result<String> {
     Ok(version.0.to_owned())
 }
 
-fn import(source: &Source, tree: &Path, api: &Api, delta: Option<&ProgramDelta>) -> Result<Program> {
+fn import(source: &Source, tree: &Path, api: &Api, delta: Option<&delta::ProgramDelta>) -> Result<Program> {
     let path = tree.join(source.file);
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let file = xdr::parse(&text)?;
@@ -224,7 +222,7 @@ fn import(source: &Source, tree: &Path, api: &Api, delta: Option<&ProgramDelta>)
         program.procedures.push(procedure(source, &program, enumerator).with_context(|| name)?);
     }
     if let Some(delta) = delta {
-        apply(&mut program, delta)?;
+        delta.apply(&mut program)?;
     }
     derive(source, &mut program, api);
     Ok(program)
@@ -298,28 +296,12 @@ fn procedure(source: &Source, program: &Program, enumerator: xdr::Enumerator) ->
     Ok(procedure)
 }
 
-fn apply(program: &mut Program, delta: &ProgramDelta) -> Result<()> {
-    for renamed in &delta.renamed {
-        for name in &renamed.structs {
-            let fields = program.structs.get_mut(name).with_context(|| format!("no struct {name}"))?;
-            ensure!(fields.contains_key(&renamed.from), "{name} has no field {}", renamed.from);
-            *fields = std::mem::take(fields)
-                .into_iter()
-                .map(|(name, ty)| (if name == renamed.from { renamed.to.clone() } else { name }, ty))
-                .collect();
-        }
-    }
-    for (name, limit) in &delta.limits {
-        ensure!(program.limits.insert(name.clone(), *limit).is_none(), "{name} is there already");
-    }
-    for (name, fields) in &delta.structs {
-        ensure!(program.structs.insert(name.clone(), fields.clone()).is_none(), "{name} is there already");
-    }
-    for procedure in &delta.procedures {
-        let number = procedure.number;
-        ensure!(program.procedures.iter().all(|of| of.number != number), "{number} is there already");
-        program.procedures.push(procedure.clone());
-    }
+fn correct(program: &mut Program, name: &str, correction: &Correction) -> Result<()> {
+    let procedure = program.procedures.iter_mut().find(|of| of.name == name);
+    let procedure = procedure.with_context(|| format!("{} has no {name}", program.name))?;
+    ensure!(procedure.stream.is_none(), "{name} needs no correction any more");
+    procedure.stream = Some(correction.stream);
+    procedure.stream_parameter = Some(correction.stream_parameter);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The project's own tools.
 
 mod codegen;
+mod cross_check;
 mod import;
 mod libvirt;
 mod protocol;
@@ -14,6 +15,9 @@ usage: cargo xtask COMMAND
 
   codegen [--check]
         writes the generated code from protocol/, or fails where what is committed is not current
+  cross-check [--source TREE [--delta FILE]] [--fields FILE --values FILE]
+        compares protocol/ with the listings in a libvirt source tree, and with what `tshark -G fields` and
+        `tshark -G values` print of libvirt's dissector
   import --source TREE --api DIR [--delta FILE]
         writes protocol/ from a libvirt source tree and a folder with its API XML
   test [--libvirt 9.0|11.3|12.8|none] [-- CARGO TEST ARGUMENTS]
@@ -34,6 +38,7 @@ fn main() -> ExitCode {
 fn run(args: &[String]) -> Result<()> {
     let Some((command, args)) = args.split_first() else { bail!("a command is wanted\n\n{USAGE}") };
     match command.as_str() {
+        "cross-check" => cross_check::main(args),
         "codegen" => codegen::main(args),
         "import" => import::main(args),
         "test" => test::main(args),

@@ -1,5 +1,7 @@
 //! The definitions in `protocol/`: their shape, and reading and writing them.
 
+pub(crate) mod symbols;
+
 use anyhow::{Context, Result};
 use indexmap::IndexMap;
 use serde::Deserialize;

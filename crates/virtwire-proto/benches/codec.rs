@@ -3,8 +3,8 @@
 //! `cargo bench -p virtwire-proto`. The figures are the ratios within a group.
 
 use bytes::{Bytes, BytesMut};
-use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use criterion::measurement::WallTime;
+use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use libvirt_xdr::opaque::FixedOpaque16;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -68,8 +68,17 @@ fn domain(number: usize) -> remote::NonnullDomain {
 /// The names of statistics as a running guest with a few disks and interfaces gives them.
 fn statistics() -> Vec<TypedParam> {
     const NAMES: [&str; 12] = [
-        "state.state", "cpu.time", "balloon.current", "vcpu.maximum", "vcpu.0.time", "net.0.rx.bytes",
-        "net.0.tx.pkts", "block.0.rd.reqs", "block.0.wr.bytes", "block.0.allocation", "balloon.last-update",
+        "state.state",
+        "cpu.time",
+        "balloon.current",
+        "vcpu.maximum",
+        "vcpu.0.time",
+        "net.0.rx.bytes",
+        "net.0.tx.pkts",
+        "block.0.rd.reqs",
+        "block.0.wr.bytes",
+        "block.0.allocation",
+        "balloon.last-update",
         "perf.stalled_cycles_frontend",
     ];
     (0..60)
@@ -119,9 +128,8 @@ fn calls(c: &mut Criterion) {
     let domains = (0..10_000).map(domain).collect();
     let list = remote::ConnectListAllDomainsRet { domains, ret: 10_000 };
     both::<_, peer::ListRet>(c, "10000-domains", &list);
-    let retstats = (0..1_000)
-        .map(|n| remote::DomainStatsRecord { dom: domain(n), params: statistics() })
-        .collect();
+    let retstats =
+        (0..1_000).map(|n| remote::DomainStatsRecord { dom: domain(n), params: statistics() }).collect();
     let stats = remote::ConnectGetAllDomainStatsRet { ret_stats: retstats };
     both::<_, peer::StatsRet>(c, "1000-statistics", &stats);
 }

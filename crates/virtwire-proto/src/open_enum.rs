@@ -1,15 +1,22 @@
 //! Enums that grow: a number with names for the values that are known.
 
 /// Declares an open enum: a newtype of `i32` with a named constant for each known value. A value that is not
-/// known survives and prints as its number.
+/// known survives and prints as its number. Each line: the constant's name, the value, the name in C, and the
+/// version that it appeared in where that is known.
 macro_rules! open_enum {
-    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$value_meta:meta])* $constant:ident = $value:literal, $c_name:literal;)* }) => {
+    ($(#[$meta:meta])* pub struct $name:ident {
+        $($constant:ident = $value:literal, $c_name:literal $(, $since:literal)?;)*
+    }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
         pub struct $name(pub i32);
 
         impl $name {
-            $($(#[$value_meta])* pub const $constant: Self = Self($value);)*
+            $(
+                #[doc = concat!("`", $c_name, "`" $(, ", since libvirt ", $since)?, ".")]
+                #[doc(alias = $c_name)]
+                pub const $constant: Self = Self($value);
+            )*
 
             /// The values that are known: the value, its constant's name here, and its name in C.
             const KNOWN: &'static [(Self, &'static str, &'static str)] =
@@ -68,7 +75,7 @@ macro_rules! open_enum {
                 self.0.encode(writer)
             }
             #[inline]
-            fn decode(reader: &mut $crate::xdr::Reader) -> Result<Self, $crate::xdr::DecodeError> {
+            fn decode(reader: &mut $crate::xdr::Reader<'_>) -> Result<Self, $crate::xdr::DecodeError> {
                 reader.int().map(Self)
             }
         }

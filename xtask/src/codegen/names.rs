@@ -51,6 +51,26 @@ pub(super) fn words(name: &str) -> Vec<String> {
     words
 }
 
+/// What all names begin with, up to and with an underscore.
+pub(super) fn common_prefix<'a>(mut names: impl Iterator<Item = &'a str>) -> &'a str {
+    let Some(mut prefix) = names.next() else { return "" };
+    for name in names {
+        let len = prefix.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
+        prefix = &prefix[..len];
+    }
+    &prefix[..prefix.rfind('_').map_or(0, |at| at + 1)]
+}
+
+/// Whether Rust source mentions a name as a word of code; comments do not count.
+pub(super) fn mentions(source: &str, name: &str) -> bool {
+    let is_word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+    source.lines().filter(|line| !line.trim_start().starts_with("//")).any(|line| {
+        line.match_indices(name).any(|(at, _)| {
+            !is_word(line[..at].chars().next_back()) && !is_word(line[at + name.len()..].chars().next())
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::{camel, field, upper};

@@ -2,7 +2,7 @@
 
 use super::model::{Limit, Model, Role, Type};
 use super::model::{args_name, is_emitted, limit_name, procedure_of, type_name};
-use super::names;
+use super::{names, symbols};
 use crate::protocol::{Procedure, Program};
 use anyhow::{Result, ensure};
 use std::collections::HashSet;
@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 pub(super) fn types(model: &Model, program: &Program) -> Result<String> {
     let mut body = String::new();
     for (name, values) in &program.enums {
-        enumeration(&mut body, program, name, values)?;
+        body += &enumeration(program, name, values);
     }
     // Those that no procedure names come first: the others are made of them.
     let (own, shared): (Vec<_>, Vec<_>) = program
@@ -32,26 +32,27 @@ pub(super) fn types(model: &Model, program: &Program) -> Result<String> {
 
     let mut out = String::new();
     let _ = writeln!(out, "{}", module_doc(program));
-    for (needle, path) in [
-        ("Text", "crate::xdr::Text"),
-        ("TypedParam", "crate::typed_params::TypedParam"),
-        ("remote::", "super::remote"),
-        ("Bytes", "bytes::Bytes"),
-        ("Uuid", "uuid::Uuid"),
-        ("Vec<", "alloc::vec::Vec"),
-        ("impl Call", "super::Call"),
-        ("impl Event", "super::Event"),
+    for (path, names) in [
+        ("super", ["Call", "Event", "Procedure", "remote"].as_slice()),
+        ("crate::typed_params", &["TypedParam"]),
+        ("crate::xdr", &["DecodeError", "EncodeError", "Reader", "Text", "Writer", "Xdr"]),
+        ("alloc::vec", &["Vec"]),
+        ("bytes", &["Bytes"]),
+        ("uuid", &["Uuid"]),
     ] {
-        if body.contains(needle) && !(needle == "remote::" && program.name == "remote") {
-            let _ = writeln!(out, "use {path};");
+        let used: Vec<_> = names
+            .iter()
+            .filter(|name| **name != program.name && names::mentions(&body, name))
+            .copied()
+            .collect();
+        if !used.is_empty() {
+            let _ = writeln!(out, "use {path}::{{{}}};", used.join(", "));
         }
     }
-    if body.contains("PROCEDURES") {
-        out.push_str("use super::Procedure; use table::PROCEDURES;\n");
+    if names::mentions(&body, "PROCEDURES") {
+        out.push_str("use table::PROCEDURES;\n");
     }
-    out.push_str(
-        "use crate::xdr::{DecodeError, EncodeError, Reader, Writer, Xdr};\n\npub(super) mod table;\n",
-    );
+    out.push_str("\npub(super) mod table;\n");
     let public = if program.procedures.is_empty() { "STRUCTS" } else { "PROGRAM" };
     let _ = writeln!(out, "\npub use table::{public};");
     limits(&mut out, program);
@@ -101,49 +102,25 @@ fn grouped(value: u32) -> String {
     out
 }
 
-fn enumeration(
-    out: &mut String,
-    program: &Program,
-    name: &str,
-    values: &indexmap::IndexMap<String, i64>,
-) -> Result<()> {
+/// An enum of the definitions, as an open one or as bit flags.
+fn enumeration(program: &Program, name: &str, values: &indexmap::IndexMap<String, i64>) -> String {
     let rust = type_name(program, name);
-    let prefix = common_prefix(values.keys().map(String::as_str));
-    if rust.ends_with("Flags") {
-        let _ = writeln!(
-            out,
-            "\nbitflags::bitflags! {{\n/// Bit flags: `{name}`.\n#[doc(alias = {name:?})]\n\
-             #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]\npub struct {rust}: u32 {{"
-        );
-        let prefix =
-            format!("{}{}", program.constant_prefix, names::upper(rust.trim_end_matches("Flags")) + "_");
-        for (name, value) in values {
-            let short = name.strip_prefix(&prefix).unwrap_or(name);
-            let _ = writeln!(out, "/// `{name}`.\nconst {short} = {value};");
-        }
-        out.push_str("}\n}\n");
-    } else {
-        let _ = writeln!(
-            out,
-            "\ncrate::open_enum::open_enum! {{\n/// `{name}`.\n#[doc(alias = {name:?})]\npub struct {rust} {{"
-        );
-        for (name, value) in values {
-            let short = &name[prefix.len()..];
-            let _ = writeln!(out, "/// `{name}`.\n#[doc(alias = {name:?})]\n{short} = {value}, {name:?};");
-        }
-        out.push_str("}\n}\n");
+    let doc = [format!("/// `{name}`."), format!("#[doc(alias = {name:?})]")];
+    let flags =
+        rust.strip_suffix("Flags").map(|rust| format!("{}{}_", program.constant_prefix, names::upper(rust)));
+    let prefix =
+        flags.clone().unwrap_or_else(|| names::common_prefix(values.keys().map(String::as_str)).to_owned());
+    let values: Vec<_> = values
+        .iter()
+        .map(|(name, &number)| {
+            let short = name.strip_prefix(&prefix).unwrap_or(name).to_owned();
+            symbols::Value { short, name, number, since: None }
+        })
+        .collect();
+    match flags {
+        Some(_) => symbols::bit_flags(&doc, &rust, &values),
+        None => symbols::open_enum(&doc, &rust, &values),
     }
-    Ok(())
-}
-
-/// What all names begin with, up to and with an underscore.
-fn common_prefix<'a>(mut names: impl Iterator<Item = &'a str>) -> &'a str {
-    let Some(mut prefix) = names.next() else { return "" };
-    for name in names {
-        let len = prefix.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-        prefix = &prefix[..len];
-    }
-    &prefix[..prefix.rfind('_').map_or(0, |at| at + 1)]
 }
 
 /// What a procedure carries, and that it does.
@@ -237,7 +214,7 @@ fn empty(out: &mut String, doc: &str, procedure: &Procedure, rust: &str) {
          impl Xdr for {rust} {{
             const MIN_LEN: usize = 0;
             fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {{ Ok(()) }}
-            fn decode(_: &mut Reader) -> Result<Self, DecodeError> {{ Ok(Self) }}
+            fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {{ Ok(Self) }}
         }}\n"
     );
 }
@@ -294,7 +271,7 @@ fn structure(
             {inline}fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {{
                 {encode}
             }}
-            {inline}fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {{
+            {inline}fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {{
                 Ok(Self {{ {decode} }})
             }}
         }}\n",

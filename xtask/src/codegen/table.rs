@@ -50,17 +50,7 @@ pub(super) fn tables(model: &Model, program: &Program) -> Result<String> {
 
     let mut out = String::from("//! The program as data.\n\n");
     let types = ["EventClass", "Field", "Kind", "Limit", "Procedure", "Program", "Struct", "Type", "Version"];
-    let used: Vec<_> = types
-        .into_iter()
-        .filter(|name| {
-            body.match_indices(name).any(|(at, _)| {
-                let before = body[..at].chars().next_back();
-                let behind = body[at + name.len()..].chars().next();
-                let word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
-                !word(before) && !word(behind)
-            })
-        })
-        .collect();
+    let used: Vec<_> = types.into_iter().filter(|name| names::mentions(&body, name)).collect();
     let _ = writeln!(out, "use super::super::{{{}}};", used.join(", "));
     for other in &program.uses {
         let _ = writeln!(out, "use super::super::{other};");

@@ -133,17 +133,13 @@ impl Api {
         let raw = self.macros.iter().find(|of| of.name == name)?.raw.as_deref()?;
         sum(raw)
     }
-
-    /// The value of an enumerator.
-    pub(super) fn enumerator(&self, name: &str) -> Option<&Value> {
-        self.enums.values().flat_map(|of| &of.values).find(|value| value.name == name)
-    }
 }
 
 /// "(256 + 1)" as a number.
 pub(super) fn sum(raw: &str) -> Option<i64> {
+    let raw = raw.split_once("/*").map_or(raw, |(raw, _)| raw);
     let raw = raw.trim().trim_start_matches('(').trim_end_matches(')');
-    raw.split('+').map(|part| super::xdr::number(part.trim())).sum()
+    raw.split('+').map(|part| super::xdr::number(part.trim().trim_end_matches("LL"))).sum()
 }
 
 /// "12.8.0" as numbers that compare.

@@ -30,12 +30,15 @@ pub struct ClientConfig {
     /// How many events are kept that arrive before the reply to the registration that they may belong to. At
     /// more the oldest is lost, and counted.
     pub max_parked_events: usize,
+    /// How many bytes of such events are kept, and for each call that opens a stream how many bytes of the
+    /// stream's packets that arrive before the reply. A stream that passes this fails.
+    pub max_parked_bytes: usize,
 }
 
 impl Default for ClientConfig {
-    /// 5 calls in flight, 1024 parked events.
+    /// 5 calls in flight, 1024 parked events, 4 MiB of them.
     fn default() -> Self {
-        Self { max_calls_in_flight: 5, max_parked_events: 1024 }
+        Self { max_calls_in_flight: 5, max_parked_events: 1024, max_parked_bytes: 4 << 20 }
     }
 }
 
@@ -96,6 +99,8 @@ pub struct Client {
     subscriptions: Subscriptions,
     /// Whether what came behind a finished authentication waits for the layer that it may be sealed with.
     held: bool,
+    /// Whether what the server sends is being read.
+    reading: bool,
 }
 
 impl Client {
@@ -105,15 +110,17 @@ impl Client {
         Self {
             link: Link::new(now),
             events: VecDeque::new(),
-            calls: Calls::new(config.max_calls_in_flight),
+            calls: Calls::new(config.max_calls_in_flight, config.max_parked_bytes),
             streams: Streams::default(),
-            subscriptions: Subscriptions::new(config.max_parked_events),
+            subscriptions: Subscriptions::new(config.max_parked_events, config.max_parked_bytes),
             held: false,
+            reading: true,
         }
     }
 
     /// Takes what was read: `bytes` as far as they hold whole packets, and the descriptors that came with
-    /// them. What is left belongs to the next call of this: append to it.
+    /// them. What is left belongs to the next call of this: append to it. This may be called with nothing new,
+    /// and is to be after [`Client::authenticated`].
     ///
     /// # Errors
     /// The reason for which the connection has ended, now or earlier.
@@ -124,7 +131,7 @@ impl Client {
         now: Time,
     ) -> Result<(), CloseReason> {
         self.alive()?;
-        self.link.heartbeat.heard(now);
+        self.link.before_receive(bytes, now);
         while !self.held {
             match self.link.next_packet(bytes, descriptors) {
                 Ok(Some(packet)) => self.take(packet),
@@ -135,6 +142,7 @@ impl Client {
                 }
             }
         }
+        self.link.after_receive(bytes, descriptors);
         Ok(())
     }
 
@@ -167,7 +175,7 @@ impl Client {
     /// How many bytes wait to be written. A bulk stream's writer should wait while these are many.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
-        self.link.outbox.len()
+        self.link.pending_bytes()
     }
 
     /// When [`Client::timeout`] is to be called next. Any other method may change it.
@@ -188,6 +196,7 @@ impl Client {
             self.cancel(serial);
             self.events.push_back(ClientEvent::Reply { serial, result: Err(CallError::TimedOut) });
         }
+        self.listen(now);
         if let Some(reason) = self.link.timeout(now) {
             self.close(reason);
         }
@@ -199,15 +208,21 @@ impl Client {
         self.link.heartbeat.start(settings, now);
     }
 
-    /// Says whether what the server sends is being read. While it is not, PINGs go out but their missing
-    /// answers do not end the connection.
+    /// Says whether what the server sends is being read. While it is not, and while a finished authentication
+    /// waits for [`Client::authenticated`], PINGs go out but their missing answers do not end the connection.
     pub fn set_reading(&mut self, reading: bool, now: Time) {
-        self.link.heartbeat.set_listening(reading, now);
+        self.reading = reading;
+        self.listen(now);
+    }
+
+    fn listen(&mut self, now: Time) {
+        let taking = !self.held;
+        self.link.heartbeat.set_listening(self.reading && taking, now);
     }
 
     /// Goes on behind a finished SASL authentication, with the layer that the mechanism has negotiated, if it
     /// has. Until this is called, [`Client::receive`] leaves what came behind the last step where it is, since
-    /// only the mechanism can say whether it is sealed.
+    /// only the mechanism can say whether it is sealed: give it that again behind this.
     pub fn authenticated(&mut self, layer: Option<Box<dyn SecurityLayer>>) {
         self.held = false;
         if let Some(layer) = layer {

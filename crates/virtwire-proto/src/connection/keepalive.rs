@@ -38,7 +38,7 @@ pub(super) struct Heartbeat {
     /// When something is to be done, unless the peer is heard before.
     next: Time,
     unanswered: u32,
-    /// Whether somebody reads what the peer sends. While nobody does, its silence says nothing.
+    /// Whether what the peer sends is read and taken. While it is not, its silence says nothing.
     listening: bool,
 }
 

@@ -3,7 +3,9 @@
 use super::keepalive::{Due, Heartbeat};
 use super::outbox::Outbox;
 use super::{CloseReason, SecurityLayer, Time, Transmit};
-use crate::packet::{self, Descriptor, Header, Packet, PacketError, PacketType, Serial, Status};
+use crate::packet::{
+    self, Descriptor, Header, MAX_DESCRIPTORS, Packet, PacketError, PacketType, Serial, Status,
+};
 use crate::program::{Procedure, keepalive, net};
 use crate::xdr::to_bytes;
 use alloc::boxed::Box;
@@ -20,6 +22,11 @@ pub(super) struct Link {
     layer: Option<Box<dyn SecurityLayer>>,
     /// What the layer gave that is no whole packet yet. Unused without a layer.
     plain: BytesMut,
+    /// How many bytes the last `receive` left to the next.
+    left: usize,
+    /// Whether a PING has come since the last PONG was queued. However many came, one PONG answers them, so
+    /// that a peer that sends PINGs and reads nothing makes nothing grow here.
+    pinged: bool,
     closed: Option<CloseReason>,
 }
 
@@ -30,7 +37,38 @@ impl Link {
             heartbeat: Heartbeat::new(now),
             layer: None,
             plain: BytesMut::new(),
+            left: 0,
+            pinged: false,
             closed: None,
+        }
+    }
+
+    /// Whether this many descriptors can be sent.
+    pub(super) fn admits(
+        &self,
+        procedure: &'static Procedure,
+        descriptors: usize,
+    ) -> Result<(), PacketError> {
+        if descriptors > 0 && self.layer.is_some() {
+            return Err(PacketError::Sealed { procedure });
+        }
+        Ok(())
+    }
+
+    /// To be told of what a `receive` starts with. It may come with nothing new, since what was left before
+    /// can be taken now: only new bytes are a sign of life.
+    pub(super) fn before_receive(&mut self, bytes: &BytesMut, now: Time) {
+        if bytes.len() != self.left {
+            self.heartbeat.heard(now);
+        }
+    }
+
+    /// To be told of what a `receive` leaves to the next.
+    pub(super) fn after_receive(&mut self, bytes: &BytesMut, descriptors: &mut VecDeque<Descriptor>) {
+        self.left = bytes.len();
+        if bytes.is_empty() && self.plain.is_empty() {
+            // Descriptors that belong to no packet: nobody asked for them, so they are closed.
+            descriptors.clear();
         }
     }
 
@@ -55,10 +93,9 @@ impl Link {
                 }
             };
             let Some(packet) = cut else {
-                if bytes.is_empty() && self.plain.is_empty() {
-                    // Descriptors that belong to no packet: nobody asked for them, so they are closed.
-                    descriptors.clear();
-                }
+                // What is left is part of one packet at most, so that further descriptors belong to none. A
+                // peer could send them with every byte of a packet that it never ends.
+                descriptors.truncate(MAX_DESCRIPTORS);
                 return Ok(None);
             };
             if !self.take_keepalive(&packet.header) {
@@ -74,9 +111,7 @@ impl Link {
         {
             return false;
         }
-        if header.procedure == PING {
-            self.put_keepalive(PONG);
-        }
+        self.pinged |= header.procedure == PING;
         true
     }
 
@@ -98,8 +133,16 @@ impl Link {
         }
     }
 
+    /// How many bytes wait to be written.
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.outbox.len() + if self.pinged { packet::MIN_LEN } else { 0 }
+    }
+
     /// What is to be written next, or why the connection is lost.
     pub(super) fn transmit(&mut self) -> Result<Option<Transmit>, CloseReason> {
+        if core::mem::take(&mut self.pinged) {
+            self.put_keepalive(PONG);
+        }
         self.outbox.next(self.layer.as_deref_mut())
     }
 
@@ -113,6 +156,8 @@ impl Link {
             return false;
         }
         self.closed = Some(reason);
+        self.pinged = false;
+        self.plain = BytesMut::new();
         self.outbox.clear();
         true
     }

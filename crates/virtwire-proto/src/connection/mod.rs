@@ -120,6 +120,14 @@ pub enum CloseReason {
     /// What came cannot be unsealed by the security layer.
     #[error("the peer broke the security layer: {0}")]
     Security(#[from] SecurityError),
+    /// The peer does not read what is sent to it, as the one who drives the connection tells it.
+    #[error("the peer does not read: {waiting} bytes wait for it, at most {max} may")]
+    Backlog {
+        /// How many bytes wait to be read by the peer.
+        waiting: usize,
+        /// How many may.
+        max: usize,
+    },
     /// The transport failed, as the one who drives the connection tells it.
     #[error("the transport failed: {0}")]
     Transport(alloc::string::String),

@@ -10,8 +10,8 @@ pub use streams::ServerStreamEvent;
 
 use super::link::Link;
 use super::{CloseReason, Keepalive, Time, Transmit};
-use crate::packet::{Descriptor, Header, Packet, PacketType, put_error};
-use crate::program::{Event, Program, net};
+use crate::packet::{Descriptor, Header, Packet, PacketType, Serial, Status, put_error};
+use crate::program::{Event, Procedure, Program, net};
 use admission::Admission;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -116,6 +116,8 @@ pub struct Server {
     admission: Admission,
     calls: Calls,
     streams: Streams,
+    /// Whether what the client sends is being read.
+    reading: bool,
 }
 
 impl Server {
@@ -129,12 +131,17 @@ impl Server {
             admission: Admission::new(config.authentication),
             calls: Calls::new(config.max_client_requests),
             streams: Streams::default(),
+            reading: true,
         }
     }
 
     /// Takes what was read: `bytes` as far as they hold whole packets and as the client may still have calls
-    /// worked on, and the descriptors that came with them. What is left belongs to the next call of this,
-    /// which should follow every answer.
+    /// worked on, and the descriptors that came with them. What is left belongs to the next call of this: append
+    /// to it. This may be called with nothing new, and is to be after every answer.
+    ///
+    /// Calls are bounded in number; what else is in `bytes` is all taken and may be answered, by more bytes than
+    /// came (an error of some 150 for a packet of 28). Who gives this little at a time, and nothing while
+    /// [`Server::pending_bytes`] are many, bounds that too.
     ///
     /// # Errors
     /// The reason for which the connection has ended, now or earlier.
@@ -147,7 +154,7 @@ impl Server {
         if let Some(reason) = self.link.closed() {
             return Err(reason.clone());
         }
-        self.link.heartbeat.heard(now);
+        self.link.before_receive(bytes, now);
         while self.wants_bytes() {
             match self.link.next_packet(bytes, descriptors) {
                 Ok(Some(packet)) => self.take(packet),
@@ -158,6 +165,7 @@ impl Server {
                 }
             }
         }
+        self.link.after_receive(bytes, descriptors);
         Ok(())
     }
 
@@ -196,7 +204,7 @@ impl Server {
     /// How many bytes wait to be written. A stream's writer should wait while these are many.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
-        self.link.outbox.len()
+        self.link.pending_bytes()
     }
 
     /// When [`Server::timeout`] is to be called next. Any other method may change it.
@@ -207,9 +215,11 @@ impl Server {
 
     /// Does what is due at `now`: sends a PING, ends a dead connection.
     pub fn timeout(&mut self, now: Time) {
-        if self.link.closed().is_none()
-            && let Some(reason) = self.link.timeout(now)
-        {
+        if self.link.closed().is_some() {
+            return;
+        }
+        self.listen(now);
+        if let Some(reason) = self.link.timeout(now) {
             self.close(reason);
         }
     }
@@ -220,10 +230,16 @@ impl Server {
         self.link.heartbeat.start(settings, now);
     }
 
-    /// Says whether what the client sends is being read. While it is not, PINGs go out but their missing
-    /// answers do not end the connection.
+    /// Says whether what the client sends is being read. While it is not, and while the server itself takes
+    /// nothing ([`Server::wants_bytes`]), PINGs go out but their missing answers do not end the connection.
     pub fn set_reading(&mut self, reading: bool, now: Time) {
-        self.link.heartbeat.set_listening(reading, now);
+        self.reading = reading;
+        self.listen(now);
+    }
+
+    fn listen(&mut self, now: Time) {
+        let taking = self.wants_bytes();
+        self.link.heartbeat.set_listening(self.reading && taking, now);
     }
 
     /// Sends an event. It goes nowhere where the connection has ended.
@@ -235,6 +251,24 @@ impl Server {
             return Ok(());
         }
         crate::packet::put_event(self.link.outbox.tail(), message)
+    }
+
+    /// Sends an event whose message is encoded already. It goes nowhere where the connection has ended.
+    ///
+    /// # Errors
+    /// The packet would be too long: nothing was sent.
+    pub fn emit_raw(
+        &mut self,
+        event: &'static Procedure,
+        payload: Bytes,
+    ) -> Result<(), crate::packet::PacketError> {
+        if self.link.closed().is_some() {
+            return Ok(());
+        }
+        let header = Header::new(event, PacketType::MESSAGE, Serial(0), Status::OK);
+        crate::packet::put_head(self.link.outbox.tail(), event, header, payload.len())?;
+        self.link.outbox.push(payload);
+        Ok(())
     }
 
     /// Ends the connection; [`ServerEvent::Closed`] follows. Nothing more is to be written. Does nothing where

@@ -1,6 +1,8 @@
 //! Where bytes become packets.
 
-use super::{Descriptor, HEADER_LEN, Header, LENGTH_LEN, MAX_DESCRIPTORS, MAX_LEN, MIN_LEN, Packet};
+use super::{
+    Descriptor, HEADER_LEN, Header, LENGTH_LEN, MAX_DESCRIPTORS, MAX_LEN, MIN_LEN, Packet, has_descriptors,
+};
 use alloc::collections::VecDeque;
 use bytes::{Buf, BytesMut};
 
@@ -56,7 +58,7 @@ impl Front {
         let Some(header) = bytes.get(LENGTH_LEN..MIN_LEN) else {
             return Ok(Some(Self { len, descriptors: 0 }));
         };
-        if !Header::take(header).packet_type.has_descriptors() {
+        if !has_descriptors(Header::take(header).packet_type) {
             return Ok(Some(Self { len, descriptors: 0 }));
         }
         if len < MIN_LEN + 4 {
@@ -97,7 +99,7 @@ pub fn cut(
     let mut payload = bytes.split_to(front.len).freeze();
     payload.advance(LENGTH_LEN);
     let header = Header::take(&payload.split_to(HEADER_LEN));
-    if header.packet_type.has_descriptors() {
+    if has_descriptors(header.packet_type) {
         payload.advance(4);
     }
     bytes.advance(front.descriptors);

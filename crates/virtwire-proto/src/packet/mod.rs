@@ -16,6 +16,7 @@
 mod cut;
 mod descriptor;
 
+pub use crate::program::net::{MessageStatus as Status, MessageType as PacketType};
 pub use cut::{FramingError, cut, missing};
 pub use descriptor::Descriptor;
 
@@ -40,89 +41,9 @@ pub const STREAM_PAYLOAD_LEN: usize = 262_120;
 /// The most descriptors beside one packet (VIR_NET_MESSAGE_NUM_FDS_MAX).
 pub const MAX_DESCRIPTORS: usize = 32;
 
-/// What a packet is for (virNetMessageType). Values that are not known survive.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PacketType(pub i32);
-
-impl PacketType {
-    /// Client to server: a procedure's arguments.
-    pub const CALL: Self = Self(0);
-    /// Server to client: what a procedure answers.
-    pub const REPLY: Self = Self(1);
-    /// Server to client, unasked: an event.
-    pub const MESSAGE: Self = Self(2);
-    /// Either way: data, end or failure of a stream.
-    pub const STREAM: Self = Self(3);
-    /// A call with descriptors.
-    pub const CALL_WITH_FDS: Self = Self(4);
-    /// A reply with descriptors.
-    pub const REPLY_WITH_FDS: Self = Self(5);
-    /// Either way: a hole in a sparse stream.
-    pub const STREAM_HOLE: Self = Self(6);
-
-    /// Whether a count of descriptors follows the header.
-    #[must_use]
-    pub fn has_descriptors(self) -> bool {
-        matches!(self, Self::CALL_WITH_FDS | Self::REPLY_WITH_FDS)
-    }
-
-    /// Its name in lower case, where it has one: "call", "reply_with_fds".
-    #[must_use]
-    pub fn name(self) -> Option<&'static str> {
-        const NAMES: [&str; 7] =
-            ["call", "reply", "message", "stream", "call_with_fds", "reply_with_fds", "stream_hole"];
-        NAMES.get(usize::try_from(self.0).ok()?).copied()
-    }
-}
-
-impl fmt::Debug for PacketType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for PacketType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name() {
-            Some(name) => f.pad(name),
-            None => write!(f, "type {}", self.0),
-        }
-    }
-}
-
-/// How a packet went (virNetMessageStatus). Values that are not known survive.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Status(pub i32);
-
-impl Status {
-    /// A call, an event, a reply that succeeded, a stream's end.
-    pub const OK: Self = Self(0);
-    /// A reply or a stream that failed; a stream that the client aborts.
-    pub const ERROR: Self = Self(1);
-    /// A stream's data, with more to come.
-    pub const CONTINUE: Self = Self(2);
-
-    /// Its name in lower case, where it has one: "ok", "error", "continue".
-    #[must_use]
-    pub fn name(self) -> Option<&'static str> {
-        const NAMES: [&str; 3] = ["ok", "error", "continue"];
-        NAMES.get(usize::try_from(self.0).ok()?).copied()
-    }
-}
-
-impl fmt::Debug for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name() {
-            Some(name) => f.pad(name),
-            None => write!(f, "status {}", self.0),
-        }
-    }
+/// Whether a count of descriptors follows the header of packets of this type.
+fn has_descriptors(packet_type: PacketType) -> bool {
+    matches!(packet_type, PacketType::CALL_WITH_FDS | PacketType::REPLY_WITH_FDS)
 }
 
 /// The number that ties a reply, and the packets of a stream, to their call. An event's is 0.
@@ -195,7 +116,7 @@ impl Header {
     }
 }
 
-/// "reply ok of procedure 16 of program 0x20008086 version 1, serial 3".
+/// "REPLY OK of procedure 16 of program 0x20008086 version 1, serial 3".
 impl fmt::Display for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { program, version, procedure, packet_type, serial, status } = self;
@@ -245,6 +166,13 @@ pub enum PacketError {
         /// How many there are.
         count: usize,
     },
+    /// Descriptors travel beside the bytes of a UNIX socket, and so beside a security layer too: neither side
+    /// could tell their bytes from sealed ones.
+    #[error("{procedure} cannot be sent: descriptors cannot pass a security layer")]
+    Sealed {
+        /// "remote.domain_get_info"
+        procedure: &'static Procedure,
+    },
 }
 
 /// Appends a packet to `buffer`: the header, and what `payload` writes. Leaves the buffer as it was on error.
@@ -261,7 +189,7 @@ fn put(
     let start = buffer.len();
     buffer.put_u32(0);
     header.put(buffer);
-    if header.packet_type.has_descriptors() {
+    if has_descriptors(header.packet_type) {
         buffer.put_u32(descriptors as u32);
     }
     let written = payload(&mut Writer::new(buffer));

@@ -2,11 +2,9 @@
 
 //! The program "admin", number 0x06900690, version 1: what its 20 procedures carry.
 
-use super::Call;
-use super::Procedure;
+use super::{Call, Procedure};
 use crate::typed_params::TypedParam;
-use crate::xdr::Text;
-use crate::xdr::{DecodeError, EncodeError, Reader, Writer, Xdr};
+use crate::xdr::{DecodeError, EncodeError, Reader, Text, Writer, Xdr};
 use alloc::vec::Vec;
 use table::PROCEDURES;
 
@@ -51,7 +49,7 @@ impl Xdr for NonnullServer {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -81,7 +79,7 @@ impl Xdr for NonnullClient {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             srv: NonnullServer::decode(reader)?,
             id: reader.uhyper()?,
@@ -108,7 +106,7 @@ impl Xdr for ConnectOpenArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }
@@ -132,7 +130,7 @@ impl Xdr for ConnectCloseArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -156,7 +154,7 @@ impl Xdr for ConnectGetLibVersionArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -183,7 +181,7 @@ impl Xdr for ConnectGetLibVersionRet {
         writer.put_uhyper(self.lib_ver);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { lib_ver: reader.uhyper()? })
     }
 }
@@ -208,7 +206,7 @@ impl Xdr for ConnectListServersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { need_results: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -237,7 +235,7 @@ impl Xdr for ConnectListServersRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { servers: reader.elements(limits::SERVER_LIST_MAX)?, ret: reader.uint()? })
     }
 }
@@ -262,7 +260,7 @@ impl Xdr for ConnectLookupServerArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -287,7 +285,7 @@ impl Xdr for ConnectLookupServerRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.srv.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { srv: NonnullServer::decode(reader)? })
     }
 }
@@ -312,7 +310,7 @@ impl Xdr for ServerGetThreadpoolParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { srv: NonnullServer::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -337,7 +335,7 @@ impl Xdr for ServerGetThreadpoolParametersRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::SERVER_THREADPOOL_PARAMETERS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::SERVER_THREADPOOL_PARAMETERS_MAX)? })
     }
 }
@@ -365,7 +363,7 @@ impl Xdr for ServerSetThreadpoolParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             srv: NonnullServer::decode(reader)?,
             params: reader.elements(limits::SERVER_THREADPOOL_PARAMETERS_MAX)?,
@@ -402,7 +400,7 @@ impl Xdr for ServerListClientsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { srv: NonnullServer::decode(reader)?, need_results: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -431,7 +429,7 @@ impl Xdr for ServerListClientsRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { clients: reader.elements(limits::CLIENT_LIST_MAX)?, ret: reader.uint()? })
     }
 }
@@ -459,7 +457,7 @@ impl Xdr for ServerLookupClientArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { srv: NonnullServer::decode(reader)?, id: reader.uhyper()?, flags: reader.uint()? })
     }
 }
@@ -484,7 +482,7 @@ impl Xdr for ServerLookupClientRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.clnt.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { clnt: NonnullClient::decode(reader)? })
     }
 }
@@ -509,7 +507,7 @@ impl Xdr for ClientGetInfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { clnt: NonnullClient::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -534,7 +532,7 @@ impl Xdr for ClientGetInfoRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::CLIENT_INFO_PARAMETERS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::CLIENT_INFO_PARAMETERS_MAX)? })
     }
 }
@@ -559,7 +557,7 @@ impl Xdr for ClientCloseArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { clnt: NonnullClient::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -589,7 +587,7 @@ impl Xdr for ServerGetClientLimitsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { srv: NonnullServer::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -614,7 +612,7 @@ impl Xdr for ServerGetClientLimitsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::SERVER_CLIENT_LIMITS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::SERVER_CLIENT_LIMITS_MAX)? })
     }
 }
@@ -642,7 +640,7 @@ impl Xdr for ServerSetClientLimitsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             srv: NonnullServer::decode(reader)?,
             params: reader.elements(limits::SERVER_CLIENT_LIMITS_MAX)?,
@@ -673,7 +671,7 @@ impl Xdr for ConnectGetLoggingOutputsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }
@@ -702,7 +700,7 @@ impl Xdr for ConnectGetLoggingOutputsRet {
         writer.put_uint(self.noutputs);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { outputs: reader.string(limits::STRING_MAX)?, noutputs: reader.uint()? })
     }
 }
@@ -724,7 +722,7 @@ impl Xdr for ConnectGetLoggingFiltersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }
@@ -753,7 +751,7 @@ impl Xdr for ConnectGetLoggingFiltersRet {
         writer.put_uint(self.nfilters);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { filters: reader.optional_string(limits::STRING_MAX)?, nfilters: reader.uint()? })
     }
 }
@@ -778,7 +776,7 @@ impl Xdr for ConnectSetLoggingOutputsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { outputs: reader.optional_string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -808,7 +806,7 @@ impl Xdr for ConnectSetLoggingFiltersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { filters: reader.optional_string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -838,7 +836,7 @@ impl Xdr for ServerUpdateTlsFilesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { srv: NonnullServer::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -868,7 +866,7 @@ impl Xdr for ConnectSetDaemonTimeoutArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { timeout: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -895,7 +893,7 @@ impl Xdr for ConnectDaemonShutdownArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }

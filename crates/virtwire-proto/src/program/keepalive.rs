@@ -2,8 +2,7 @@
 
 //! The program "keepalive", number 0x6b656570, version 1: what its 2 procedures carry.
 
-use super::Event;
-use super::Procedure;
+use super::{Event, Procedure};
 use crate::xdr::{DecodeError, EncodeError, Reader, Writer, Xdr};
 use table::PROCEDURES;
 
@@ -22,7 +21,7 @@ impl Xdr for PingMsg {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -42,7 +41,7 @@ impl Xdr for PongMsg {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }

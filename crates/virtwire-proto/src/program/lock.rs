@@ -2,10 +2,8 @@
 
 //! The program "lock", number 0x0ea7beef, version 1: what its 8 procedures carry.
 
-use super::Call;
-use super::Procedure;
-use crate::xdr::Text;
-use crate::xdr::{DecodeError, EncodeError, Reader, Writer, Xdr};
+use super::{Call, Procedure};
+use crate::xdr::{DecodeError, EncodeError, Reader, Text, Writer, Xdr};
 use table::PROCEDURES;
 use uuid::Uuid;
 
@@ -45,7 +43,7 @@ impl Xdr for Owner {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -72,7 +70,7 @@ impl Xdr for RegisterArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { owner: Owner::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -96,7 +94,7 @@ impl Xdr for RestrictArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }
@@ -123,7 +121,7 @@ impl Xdr for NewArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { path: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -153,7 +151,7 @@ impl Xdr for CreateResourceArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             path: reader.string(limits::STRING_MAX)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -187,7 +185,7 @@ impl Xdr for DeleteResourceArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             path: reader.string(limits::STRING_MAX)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -221,7 +219,7 @@ impl Xdr for AcquireResourceArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             path: reader.string(limits::STRING_MAX)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -255,7 +253,7 @@ impl Xdr for ReleaseResourceArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             path: reader.string(limits::STRING_MAX)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -282,7 +280,7 @@ impl Xdr for CreateLockSpaceArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.path, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { path: reader.string(limits::STRING_MAX)? })
     }
 }

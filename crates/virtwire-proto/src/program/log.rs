@@ -2,10 +2,8 @@
 
 //! The program "log", number 0x87539319, version 1: what its 4 procedures carry.
 
-use super::Call;
-use super::Procedure;
-use crate::xdr::Text;
-use crate::xdr::{DecodeError, EncodeError, Reader, Writer, Xdr};
+use super::{Call, Procedure};
+use crate::xdr::{DecodeError, EncodeError, Reader, Text, Writer, Xdr};
 use table::PROCEDURES;
 use uuid::Uuid;
 
@@ -20,14 +18,12 @@ pub mod limits {
     pub const STRING_MAX: u32 = 4_194_304;
 }
 
-bitflags::bitflags! {
-/// Bit flags: `virLogManagerProtocolDomainOpenLogFileFlags`.
-#[doc(alias = "virLogManagerProtocolDomainOpenLogFileFlags")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct DomainOpenLogFileFlags: u32 {
-/// `VIR_LOG_MANAGER_PROTOCOL_DOMAIN_OPEN_LOG_FILE_TRUNCATE`.
-const TRUNCATE = 1;
-}
+crate::bit_flags::bit_flags! {
+    /// `virLogManagerProtocolDomainOpenLogFileFlags`.
+    #[doc(alias = "virLogManagerProtocolDomainOpenLogFileFlags")]
+    pub struct DomainOpenLogFileFlags {
+        TRUNCATE = 0x1, "VIR_LOG_MANAGER_PROTOCOL_DOMAIN_OPEN_LOG_FILE_TRUNCATE";
+    }
 }
 
 /// Part of what other structs carry: `virLogManagerProtocolDomain`.
@@ -48,7 +44,7 @@ impl Xdr for Domain {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -75,7 +71,7 @@ impl Xdr for LogFilePosition {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { inode: reader.uhyper()?, offset: reader.uhyper()? })
     }
 }
@@ -103,7 +99,7 @@ impl Xdr for DomainOpenLogFileArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             driver: reader.string(limits::STRING_MAX)?,
             dom: Domain::decode(reader)?,
@@ -133,7 +129,7 @@ impl Xdr for DomainOpenLogFileRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pos.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pos: LogFilePosition::decode(reader)? })
     }
 }
@@ -155,7 +151,7 @@ impl Xdr for DomainGetLogFilePositionArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { path: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -180,7 +176,7 @@ impl Xdr for DomainGetLogFilePositionRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pos.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pos: LogFilePosition::decode(reader)? })
     }
 }
@@ -208,7 +204,7 @@ impl Xdr for DomainReadLogFileArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             path: reader.string(limits::STRING_MAX)?,
             pos: LogFilePosition::decode(reader)?,
@@ -238,7 +234,7 @@ impl Xdr for DomainReadLogFileRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.data, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { data: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -269,7 +265,7 @@ impl Xdr for DomainAppendLogFileArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             driver: reader.string(limits::STRING_MAX)?,
             dom: Domain::decode(reader)?,
@@ -301,7 +297,7 @@ impl Xdr for DomainAppendLogFileRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { ret: reader.int()? })
     }
 }

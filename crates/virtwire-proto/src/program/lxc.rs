@@ -2,9 +2,7 @@
 
 //! The program "lxc", number 0x00068000, version 1: what its 1 procedures carry.
 
-use super::Call;
-use super::Procedure;
-use super::remote;
+use super::{Call, Procedure, remote};
 use crate::xdr::{DecodeError, EncodeError, Reader, Writer, Xdr};
 use table::PROCEDURES;
 
@@ -32,7 +30,7 @@ impl Xdr for DomainOpenNamespaceArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: remote::NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }

@@ -2,8 +2,7 @@
 
 //! What the packets of all programs share: header, error, hole in a stream, and limits.
 
-use crate::xdr::Text;
-use crate::xdr::{DecodeError, EncodeError, Reader, Writer, Xdr};
+use crate::xdr::{DecodeError, EncodeError, Reader, Text, Writer, Xdr};
 use uuid::Uuid;
 
 pub(super) mod table;
@@ -42,47 +41,27 @@ pub mod limits {
 }
 
 crate::open_enum::open_enum! {
-/// `virNetMessageType`.
-#[doc(alias = "virNetMessageType")]
-pub struct MessageType {
-/// `VIR_NET_CALL`.
-#[doc(alias = "VIR_NET_CALL")]
-CALL = 0, "VIR_NET_CALL";
-/// `VIR_NET_REPLY`.
-#[doc(alias = "VIR_NET_REPLY")]
-REPLY = 1, "VIR_NET_REPLY";
-/// `VIR_NET_MESSAGE`.
-#[doc(alias = "VIR_NET_MESSAGE")]
-MESSAGE = 2, "VIR_NET_MESSAGE";
-/// `VIR_NET_STREAM`.
-#[doc(alias = "VIR_NET_STREAM")]
-STREAM = 3, "VIR_NET_STREAM";
-/// `VIR_NET_CALL_WITH_FDS`.
-#[doc(alias = "VIR_NET_CALL_WITH_FDS")]
-CALL_WITH_FDS = 4, "VIR_NET_CALL_WITH_FDS";
-/// `VIR_NET_REPLY_WITH_FDS`.
-#[doc(alias = "VIR_NET_REPLY_WITH_FDS")]
-REPLY_WITH_FDS = 5, "VIR_NET_REPLY_WITH_FDS";
-/// `VIR_NET_STREAM_HOLE`.
-#[doc(alias = "VIR_NET_STREAM_HOLE")]
-STREAM_HOLE = 6, "VIR_NET_STREAM_HOLE";
-}
+    /// `virNetMessageType`.
+    #[doc(alias = "virNetMessageType")]
+    pub struct MessageType {
+        CALL = 0, "VIR_NET_CALL";
+        REPLY = 1, "VIR_NET_REPLY";
+        MESSAGE = 2, "VIR_NET_MESSAGE";
+        STREAM = 3, "VIR_NET_STREAM";
+        CALL_WITH_FDS = 4, "VIR_NET_CALL_WITH_FDS";
+        REPLY_WITH_FDS = 5, "VIR_NET_REPLY_WITH_FDS";
+        STREAM_HOLE = 6, "VIR_NET_STREAM_HOLE";
+    }
 }
 
 crate::open_enum::open_enum! {
-/// `virNetMessageStatus`.
-#[doc(alias = "virNetMessageStatus")]
-pub struct MessageStatus {
-/// `VIR_NET_OK`.
-#[doc(alias = "VIR_NET_OK")]
-OK = 0, "VIR_NET_OK";
-/// `VIR_NET_ERROR`.
-#[doc(alias = "VIR_NET_ERROR")]
-ERROR = 1, "VIR_NET_ERROR";
-/// `VIR_NET_CONTINUE`.
-#[doc(alias = "VIR_NET_CONTINUE")]
-CONTINUE = 2, "VIR_NET_CONTINUE";
-}
+    /// `virNetMessageStatus`.
+    #[doc(alias = "virNetMessageStatus")]
+    pub struct MessageStatus {
+        OK = 0, "VIR_NET_OK";
+        ERROR = 1, "VIR_NET_ERROR";
+        CONTINUE = 2, "VIR_NET_CONTINUE";
+    }
 }
 
 /// Part of what other structs carry: `virNetMessageHeader`.
@@ -117,7 +96,7 @@ impl Xdr for MessageHeader {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             prog: reader.uint()?,
             vers: reader.uint()?,
@@ -151,7 +130,7 @@ impl Xdr for MessageNonnullDomain {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             name: reader.string(limits::MESSAGE_STRING_MAX)?,
             uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
@@ -179,7 +158,7 @@ impl Xdr for MessageNonnullNetwork {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             name: reader.string(limits::MESSAGE_STRING_MAX)?,
             uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
@@ -232,7 +211,7 @@ impl Xdr for MessageError {
         self.net.encode(writer)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             code: reader.int()?,
             domain: reader.int()?,
@@ -268,7 +247,7 @@ impl Xdr for StreamHole {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { length: reader.hyper()?, flags: reader.uint()? })
     }
 }

@@ -2,12 +2,8 @@
 
 //! The program "qemu", number 0x20008087, version 1: what its 7 procedures carry.
 
-use super::Call;
-use super::Event;
-use super::Procedure;
-use super::remote;
-use crate::xdr::Text;
-use crate::xdr::{DecodeError, EncodeError, Reader, Writer, Xdr};
+use super::{Call, Event, Procedure, remote};
+use crate::xdr::{DecodeError, EncodeError, Reader, Text, Writer, Xdr};
 use table::PROCEDURES;
 
 pub(super) mod table;
@@ -37,7 +33,7 @@ impl Xdr for DomainMonitorCommandArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: remote::NonnullDomain::decode(reader)?,
             cmd: reader.string(remote::limits::STRING_MAX)?,
@@ -66,7 +62,7 @@ impl Xdr for DomainMonitorCommandRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.result, remote::limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { result: reader.string(remote::limits::STRING_MAX)? })
     }
 }
@@ -91,7 +87,7 @@ impl Xdr for DomainAttachArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pid_value: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -116,7 +112,7 @@ impl Xdr for DomainAttachRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: remote::NonnullDomain::decode(reader)? })
     }
 }
@@ -147,7 +143,7 @@ impl Xdr for DomainAgentCommandArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: remote::NonnullDomain::decode(reader)?,
             cmd: reader.string(remote::limits::STRING_MAX)?,
@@ -177,7 +173,7 @@ impl Xdr for DomainAgentCommandRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_optional_string(self.result.as_ref(), remote::limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { result: reader.optional_string(remote::limits::STRING_MAX)? })
     }
 }
@@ -205,7 +201,7 @@ impl Xdr for ConnectDomainMonitorEventRegisterArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: Option::decode(reader)?,
             event: reader.optional_string(remote::limits::STRING_MAX)?,
@@ -236,7 +232,7 @@ impl Xdr for ConnectDomainMonitorEventRegisterRet {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()? })
     }
 }
@@ -259,7 +255,7 @@ impl Xdr for ConnectDomainMonitorEventDeregisterArgs {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()? })
     }
 }
@@ -298,7 +294,7 @@ impl Xdr for DomainMonitorEventMsg {
         writer.put_uint(self.micros);
         writer.put_optional_string(self.details.as_ref(), remote::limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             dom: remote::NonnullDomain::decode(reader)?,
@@ -337,7 +333,7 @@ impl Xdr for DomainMonitorCommandWithFilesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: remote::NonnullDomain::decode(reader)?,
             cmd: reader.string(remote::limits::STRING_MAX)?,
@@ -366,7 +362,7 @@ impl Xdr for DomainMonitorCommandWithFilesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.result, remote::limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { result: reader.string(remote::limits::STRING_MAX)? })
     }
 }

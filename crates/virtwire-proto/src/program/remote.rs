@@ -2,12 +2,9 @@
 
 //! The program "remote", number 0x20008086, version 1: what its 456 procedures carry.
 
-use super::Call;
-use super::Event;
-use super::Procedure;
+use super::{Call, Event, Procedure};
 use crate::typed_params::TypedParam;
-use crate::xdr::Text;
-use crate::xdr::{DecodeError, EncodeError, Reader, Writer, Xdr};
+use crate::xdr::{DecodeError, EncodeError, Reader, Text, Writer, Xdr};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use table::PROCEDURES;
@@ -235,19 +232,13 @@ pub mod limits {
 }
 
 crate::open_enum::open_enum! {
-/// `remote_auth_type`.
-#[doc(alias = "remote_auth_type")]
-pub struct AuthType {
-/// `REMOTE_AUTH_NONE`.
-#[doc(alias = "REMOTE_AUTH_NONE")]
-NONE = 0, "REMOTE_AUTH_NONE";
-/// `REMOTE_AUTH_SASL`.
-#[doc(alias = "REMOTE_AUTH_SASL")]
-SASL = 1, "REMOTE_AUTH_SASL";
-/// `REMOTE_AUTH_POLKIT`.
-#[doc(alias = "REMOTE_AUTH_POLKIT")]
-POLKIT = 2, "REMOTE_AUTH_POLKIT";
-}
+    /// `remote_auth_type`.
+    #[doc(alias = "remote_auth_type")]
+    pub struct AuthType {
+        NONE = 0, "REMOTE_AUTH_NONE";
+        SASL = 1, "REMOTE_AUTH_SASL";
+        POLKIT = 2, "REMOTE_AUTH_POLKIT";
+    }
 }
 
 /// Part of what other structs carry: `remote_nonnull_domain`.
@@ -272,7 +263,7 @@ impl Xdr for NonnullDomain {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             name: reader.string(limits::STRING_MAX)?,
             uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
@@ -300,7 +291,7 @@ impl Xdr for NonnullNetwork {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             name: reader.string(limits::STRING_MAX)?,
             uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
@@ -327,7 +318,7 @@ impl Xdr for NonnullNetworkPort {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { net: NonnullNetwork::decode(reader)?, uuid: reader.fixed_opaque().map(Uuid::from_bytes)? })
     }
 }
@@ -351,7 +342,7 @@ impl Xdr for NonnullNwfilter {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             name: reader.string(limits::STRING_MAX)?,
             uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
@@ -377,7 +368,7 @@ impl Xdr for NonnullNwfilterBinding {
         writer.put_string(&self.filtername, limits::STRING_MAX)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             portdev: reader.string(limits::STRING_MAX)?,
             filtername: reader.string(limits::STRING_MAX)?,
@@ -403,7 +394,7 @@ impl Xdr for NonnullInterface {
         writer.put_string(&self.mac, limits::STRING_MAX)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)?, mac: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -427,7 +418,7 @@ impl Xdr for NonnullStoragePool {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             name: reader.string(limits::STRING_MAX)?,
             uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
@@ -456,7 +447,7 @@ impl Xdr for NonnullStorageVol {
         writer.put_string(&self.key, limits::STRING_MAX)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             pool: reader.string(limits::STRING_MAX)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -480,7 +471,7 @@ impl Xdr for NonnullNodeDevice {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -508,7 +499,7 @@ impl Xdr for NonnullSecret {
         writer.put_string(&self.usage_id, limits::STRING_MAX)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
             usage_type: reader.int()?,
@@ -535,7 +526,7 @@ impl Xdr for NonnullDomainCheckpoint {
         self.dom.encode(writer)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)?, dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -558,7 +549,7 @@ impl Xdr for NonnullDomainSnapshot {
         self.dom.encode(writer)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)?, dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -588,7 +579,7 @@ impl Xdr for VcpuInfo {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             number: reader.uint()?,
             state: reader.int()?,
@@ -617,7 +608,7 @@ impl Xdr for NodeGetCpuStats {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { field: reader.string(limits::STRING_MAX)?, value: reader.uhyper()? })
     }
 }
@@ -641,7 +632,7 @@ impl Xdr for NodeGetMemoryStats {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { field: reader.string(limits::STRING_MAX)?, value: reader.uhyper()? })
     }
 }
@@ -665,7 +656,7 @@ impl Xdr for DomainDiskError {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { disk: reader.string(limits::STRING_MAX)?, error: reader.int()? })
     }
 }
@@ -689,7 +680,7 @@ impl Xdr for DomainMemoryStat {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { tag: reader.int()?, val: reader.uhyper()? })
     }
 }
@@ -712,7 +703,7 @@ impl Xdr for DomainIothreadInfo {
         writer.put_opaque(&self.cpumap, limits::CPUMAP_MAX)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { iothread_id: reader.uint()?, cpumap: reader.opaque(limits::CPUMAP_MAX)? })
     }
 }
@@ -738,7 +729,7 @@ impl Xdr for DomainEventGraphicsAddress {
         writer.put_string(&self.service, limits::STRING_MAX)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             family: reader.int()?,
             node: reader.string(limits::STRING_MAX)?,
@@ -766,7 +757,7 @@ impl Xdr for DomainEventGraphicsIdentity {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { type_: reader.string(limits::STRING_MAX)?, name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -811,7 +802,7 @@ impl Xdr for NetworkDhcpLease {
         writer.put_optional_string(self.clientid.as_ref(), limits::STRING_MAX)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             iface: reader.string(limits::STRING_MAX)?,
             expirytime: reader.hyper()?,
@@ -844,7 +835,7 @@ impl Xdr for DomainStatsRecord {
         writer.put_elements(&self.params, limits::CONNECT_GET_ALL_DOMAIN_STATS_MAX)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             params: reader.elements(limits::CONNECT_GET_ALL_DOMAIN_STATS_MAX)?,
@@ -876,7 +867,7 @@ impl Xdr for DomainFsinfo {
         writer.put_strings(&self.dev_aliases, limits::DOMAIN_FSINFO_DISKS_MAX, limits::STRING_MAX)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             mountpoint: reader.string(limits::STRING_MAX)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -909,7 +900,7 @@ impl Xdr for DomainIpAddr {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { type_: reader.int()?, addr: reader.string(limits::STRING_MAX)?, prefix: reader.uint()? })
     }
 }
@@ -935,7 +926,7 @@ impl Xdr for DomainInterface {
         writer.put_elements(&self.addrs, limits::DOMAIN_IP_ADDR_MAX)
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             name: reader.string(limits::STRING_MAX)?,
             hwaddr: reader.optional_string(limits::STRING_MAX)?,
@@ -964,7 +955,7 @@ impl Xdr for ConnectOpenArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.optional_string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -988,7 +979,7 @@ impl Xdr for ConnectCloseArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -1012,7 +1003,7 @@ impl Xdr for ConnectGetTypeArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -1038,7 +1029,7 @@ impl Xdr for ConnectGetTypeRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.type_, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { type_: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -1057,7 +1048,7 @@ impl Xdr for ConnectGetVersionArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -1083,7 +1074,7 @@ impl Xdr for ConnectGetVersionRet {
         writer.put_uhyper(self.hv_ver);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { hv_ver: reader.uhyper()? })
     }
 }
@@ -1105,7 +1096,7 @@ impl Xdr for ConnectGetMaxVcpusArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_optional_string(self.type_.as_ref(), limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { type_: reader.optional_string(limits::STRING_MAX)? })
     }
 }
@@ -1131,7 +1122,7 @@ impl Xdr for ConnectGetMaxVcpusRet {
         writer.put_int(self.max_vcpus);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { max_vcpus: reader.int()? })
     }
 }
@@ -1150,7 +1141,7 @@ impl Xdr for NodeGetInfoArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -1197,7 +1188,7 @@ impl Xdr for NodeGetInfoRet {
         writer.put_int(self.threads);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             model: reader.fixed_chars()?,
             memory: reader.uhyper()?,
@@ -1225,7 +1216,7 @@ impl Xdr for ConnectGetCapabilitiesArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -1250,7 +1241,7 @@ impl Xdr for ConnectGetCapabilitiesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.capabilities, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { capabilities: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -1274,7 +1265,7 @@ impl Xdr for DomainAttachDeviceArgs {
         self.dom.encode(writer)?;
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -1300,7 +1291,7 @@ impl Xdr for DomainCreateArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -1330,7 +1321,7 @@ impl Xdr for DomainCreateXmlArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml_desc: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -1355,7 +1346,7 @@ impl Xdr for DomainCreateXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -1376,7 +1367,7 @@ impl Xdr for DomainDefineXmlArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -1401,7 +1392,7 @@ impl Xdr for DomainDefineXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -1422,7 +1413,7 @@ impl Xdr for DomainDestroyArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -1451,7 +1442,7 @@ impl Xdr for DomainDetachDeviceArgs {
         self.dom.encode(writer)?;
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -1481,7 +1472,7 @@ impl Xdr for DomainGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -1506,7 +1497,7 @@ impl Xdr for DomainGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -1527,7 +1518,7 @@ impl Xdr for DomainGetAutostartArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -1553,7 +1544,7 @@ impl Xdr for DomainGetAutostartRet {
         writer.put_int(self.autostart);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { autostart: reader.int()? })
     }
 }
@@ -1574,7 +1565,7 @@ impl Xdr for DomainGetInfoArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -1615,7 +1606,7 @@ impl Xdr for DomainGetInfoRet {
         writer.put_uhyper(self.cpu_time);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             state: reader.uchar()?,
             max_mem: reader.uhyper()?,
@@ -1642,7 +1633,7 @@ impl Xdr for DomainGetMaxMemoryArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -1668,7 +1659,7 @@ impl Xdr for DomainGetMaxMemoryRet {
         writer.put_uhyper(self.memory);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { memory: reader.uhyper()? })
     }
 }
@@ -1689,7 +1680,7 @@ impl Xdr for DomainGetMaxVcpusArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -1715,7 +1706,7 @@ impl Xdr for DomainGetMaxVcpusRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { num: reader.int()? })
     }
 }
@@ -1736,7 +1727,7 @@ impl Xdr for DomainGetOsTypeArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -1762,7 +1753,7 @@ impl Xdr for DomainGetOsTypeRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.type_, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { type_: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -1790,7 +1781,7 @@ impl Xdr for DomainGetVcpusArgs {
         writer.put_int(self.maplen);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, maxinfo: reader.int()?, maplen: reader.int()? })
     }
 }
@@ -1818,7 +1809,7 @@ impl Xdr for DomainGetVcpusRet {
         writer.put_elements(&self.info, limits::VCPUINFO_MAX)?;
         writer.put_opaque(&self.cpumaps, limits::CPUMAPS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             info: reader.elements(limits::VCPUINFO_MAX)?,
             cpumaps: reader.opaque(limits::CPUMAPS_MAX)?,
@@ -1843,7 +1834,7 @@ impl Xdr for ConnectListDefinedDomainsArgs {
         writer.put_int(self.maxnames);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { maxnames: reader.int()? })
     }
 }
@@ -1868,7 +1859,7 @@ impl Xdr for ConnectListDefinedDomainsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::DOMAIN_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { names: reader.strings(limits::DOMAIN_LIST_MAX, limits::STRING_MAX)? })
     }
 }
@@ -1890,7 +1881,7 @@ impl Xdr for DomainLookupByIdArgs {
         writer.put_int(self.id);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { id: reader.int()? })
     }
 }
@@ -1915,7 +1906,7 @@ impl Xdr for DomainLookupByIdRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -1936,7 +1927,7 @@ impl Xdr for DomainLookupByNameArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -1961,7 +1952,7 @@ impl Xdr for DomainLookupByNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -1983,7 +1974,7 @@ impl Xdr for DomainLookupByUuidArgs {
         writer.put_fixed_opaque(self.uuid.as_bytes());
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { uuid: reader.fixed_opaque().map(Uuid::from_bytes)? })
     }
 }
@@ -2008,7 +1999,7 @@ impl Xdr for DomainLookupByUuidRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -2027,7 +2018,7 @@ impl Xdr for ConnectNumOfDefinedDomainsArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -2053,7 +2044,7 @@ impl Xdr for ConnectNumOfDefinedDomainsRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { num: reader.int()? })
     }
 }
@@ -2080,7 +2071,7 @@ impl Xdr for DomainPinVcpuArgs {
         writer.put_uint(self.vcpu);
         writer.put_opaque(&self.cpumap, limits::CPUMAP_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             vcpu: reader.uint()?,
@@ -2114,7 +2105,7 @@ impl Xdr for DomainRebootArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -2140,7 +2131,7 @@ impl Xdr for DomainResumeArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -2170,7 +2161,7 @@ impl Xdr for DomainSetAutostartArgs {
         writer.put_int(self.autostart);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, autostart: reader.int()? })
     }
 }
@@ -2200,7 +2191,7 @@ impl Xdr for DomainSetMaxMemoryArgs {
         writer.put_uhyper(self.memory);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, memory: reader.uhyper()? })
     }
 }
@@ -2230,7 +2221,7 @@ impl Xdr for DomainSetMemoryArgs {
         writer.put_uhyper(self.memory);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, memory: reader.uhyper()? })
     }
 }
@@ -2260,7 +2251,7 @@ impl Xdr for DomainSetVcpusArgs {
         writer.put_uint(self.nvcpus);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, nvcpus: reader.uint()? })
     }
 }
@@ -2286,7 +2277,7 @@ impl Xdr for DomainShutdownArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -2312,7 +2303,7 @@ impl Xdr for DomainSuspendArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -2338,7 +2329,7 @@ impl Xdr for DomainUndefineArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -2365,7 +2356,7 @@ impl Xdr for ConnectListDefinedNetworksArgs {
         writer.put_int(self.maxnames);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { maxnames: reader.int()? })
     }
 }
@@ -2390,7 +2381,7 @@ impl Xdr for ConnectListDefinedNetworksRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::NETWORK_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { names: reader.strings(limits::NETWORK_LIST_MAX, limits::STRING_MAX)? })
     }
 }
@@ -2412,7 +2403,7 @@ impl Xdr for ConnectListDomainsArgs {
         writer.put_int(self.maxids);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { maxids: reader.int()? })
     }
 }
@@ -2437,7 +2428,7 @@ impl Xdr for ConnectListDomainsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.ids, limits::DOMAIN_LIST_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { ids: reader.elements(limits::DOMAIN_LIST_MAX)? })
     }
 }
@@ -2459,7 +2450,7 @@ impl Xdr for ConnectListNetworksArgs {
         writer.put_int(self.maxnames);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { maxnames: reader.int()? })
     }
 }
@@ -2484,7 +2475,7 @@ impl Xdr for ConnectListNetworksRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::NETWORK_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { names: reader.strings(limits::NETWORK_LIST_MAX, limits::STRING_MAX)? })
     }
 }
@@ -2505,7 +2496,7 @@ impl Xdr for NetworkCreateArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { net: NonnullNetwork::decode(reader)? })
     }
 }
@@ -2531,7 +2522,7 @@ impl Xdr for NetworkCreateXmlArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -2556,7 +2547,7 @@ impl Xdr for NetworkCreateXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { net: NonnullNetwork::decode(reader)? })
     }
 }
@@ -2577,7 +2568,7 @@ impl Xdr for NetworkDefineXmlArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -2602,7 +2593,7 @@ impl Xdr for NetworkDefineXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { net: NonnullNetwork::decode(reader)? })
     }
 }
@@ -2623,7 +2614,7 @@ impl Xdr for NetworkDestroyArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { net: NonnullNetwork::decode(reader)? })
     }
 }
@@ -2653,7 +2644,7 @@ impl Xdr for NetworkGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { net: NonnullNetwork::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -2678,7 +2669,7 @@ impl Xdr for NetworkGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -2699,7 +2690,7 @@ impl Xdr for NetworkGetAutostartArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { net: NonnullNetwork::decode(reader)? })
     }
 }
@@ -2725,7 +2716,7 @@ impl Xdr for NetworkGetAutostartRet {
         writer.put_int(self.autostart);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { autostart: reader.int()? })
     }
 }
@@ -2746,7 +2737,7 @@ impl Xdr for NetworkGetBridgeNameArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { net: NonnullNetwork::decode(reader)? })
     }
 }
@@ -2771,7 +2762,7 @@ impl Xdr for NetworkGetBridgeNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -2792,7 +2783,7 @@ impl Xdr for NetworkLookupByNameArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -2817,7 +2808,7 @@ impl Xdr for NetworkLookupByNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { net: NonnullNetwork::decode(reader)? })
     }
 }
@@ -2839,7 +2830,7 @@ impl Xdr for NetworkLookupByUuidArgs {
         writer.put_fixed_opaque(self.uuid.as_bytes());
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { uuid: reader.fixed_opaque().map(Uuid::from_bytes)? })
     }
 }
@@ -2864,7 +2855,7 @@ impl Xdr for NetworkLookupByUuidRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { net: NonnullNetwork::decode(reader)? })
     }
 }
@@ -2889,7 +2880,7 @@ impl Xdr for NetworkSetAutostartArgs {
         writer.put_int(self.autostart);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { net: NonnullNetwork::decode(reader)?, autostart: reader.int()? })
     }
 }
@@ -2915,7 +2906,7 @@ impl Xdr for NetworkUndefineArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { net: NonnullNetwork::decode(reader)? })
     }
 }
@@ -2939,7 +2930,7 @@ impl Xdr for ConnectNumOfDefinedNetworksArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -2965,7 +2956,7 @@ impl Xdr for ConnectNumOfDefinedNetworksRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { num: reader.int()? })
     }
 }
@@ -2984,7 +2975,7 @@ impl Xdr for ConnectNumOfDomainsArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -3010,7 +3001,7 @@ impl Xdr for ConnectNumOfDomainsRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { num: reader.int()? })
     }
 }
@@ -3029,7 +3020,7 @@ impl Xdr for ConnectNumOfNetworksArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -3055,7 +3046,7 @@ impl Xdr for ConnectNumOfNetworksRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { num: reader.int()? })
     }
 }
@@ -3083,7 +3074,7 @@ impl Xdr for DomainCoreDumpArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             to: reader.string(limits::STRING_MAX)?,
@@ -3113,7 +3104,7 @@ impl Xdr for DomainRestoreArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.from, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { from: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -3142,7 +3133,7 @@ impl Xdr for DomainSaveArgs {
         self.dom.encode(writer)?;
         writer.put_string(&self.to, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, to: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -3168,7 +3159,7 @@ impl Xdr for DomainGetSchedulerTypeArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -3198,7 +3189,7 @@ impl Xdr for DomainGetSchedulerTypeRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { type_: reader.string(limits::STRING_MAX)?, nparams: reader.int()? })
     }
 }
@@ -3223,7 +3214,7 @@ impl Xdr for DomainGetSchedulerParametersArgs {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, nparams: reader.int()? })
     }
 }
@@ -3248,7 +3239,7 @@ impl Xdr for DomainGetSchedulerParametersRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::DOMAIN_SCHEDULER_PARAMETERS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::DOMAIN_SCHEDULER_PARAMETERS_MAX)? })
     }
 }
@@ -3272,7 +3263,7 @@ impl Xdr for DomainSetSchedulerParametersArgs {
         self.dom.encode(writer)?;
         writer.put_elements(&self.params, limits::DOMAIN_SCHEDULER_PARAMETERS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             params: reader.elements(limits::DOMAIN_SCHEDULER_PARAMETERS_MAX)?,
@@ -3299,7 +3290,7 @@ impl Xdr for ConnectGetHostnameArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -3324,7 +3315,7 @@ impl Xdr for ConnectGetHostnameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.hostname, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { hostname: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -3345,7 +3336,7 @@ impl Xdr for ConnectSupportsFeatureArgs {
         writer.put_int(self.feature);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { feature: reader.int()? })
     }
 }
@@ -3371,7 +3362,7 @@ impl Xdr for ConnectSupportsFeatureRet {
         writer.put_int(self.supported);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { supported: reader.int()? })
     }
 }
@@ -3401,7 +3392,7 @@ impl Xdr for DomainMigratePrepareArgs {
         writer.put_uhyper(self.bandwidth);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             uri_in: reader.optional_string(limits::STRING_MAX)?,
             flags: reader.uhyper()?,
@@ -3434,7 +3425,7 @@ impl Xdr for DomainMigratePrepareRet {
         writer.put_opaque(&self.cookie, limits::MIGRATE_COOKIE_MAX)?;
         writer.put_optional_string(self.uri_out.as_ref(), limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             cookie: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
             uri_out: reader.optional_string(limits::STRING_MAX)?,
@@ -3473,7 +3464,7 @@ impl Xdr for DomainMigratePerformArgs {
         writer.put_uhyper(self.bandwidth);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             cookie: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
@@ -3515,7 +3506,7 @@ impl Xdr for DomainMigrateFinishArgs {
         writer.put_uhyper(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dname: reader.string(limits::STRING_MAX)?,
             cookie: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
@@ -3545,7 +3536,7 @@ impl Xdr for DomainMigrateFinishRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.ddom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { ddom: NonnullDomain::decode(reader)? })
     }
 }
@@ -3569,7 +3560,7 @@ impl Xdr for DomainBlockStatsArgs {
         self.dom.encode(writer)?;
         writer.put_string(&self.path, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, path: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -3607,7 +3598,7 @@ impl Xdr for DomainBlockStatsRet {
         writer.put_hyper(self.errs);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             rd_req: reader.hyper()?,
             rd_bytes: reader.hyper()?,
@@ -3637,7 +3628,7 @@ impl Xdr for DomainInterfaceStatsArgs {
         self.dom.encode(writer)?;
         writer.put_string(&self.device, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, device: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -3684,7 +3675,7 @@ impl Xdr for DomainInterfaceStatsRet {
         writer.put_hyper(self.tx_drop);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             rx_bytes: reader.hyper()?,
             rx_packets: reader.hyper()?,
@@ -3709,7 +3700,7 @@ impl Xdr for AuthListArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -3734,7 +3725,7 @@ impl Xdr for AuthListRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.types, limits::AUTH_TYPE_LIST_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { types: reader.elements(limits::AUTH_TYPE_LIST_MAX)? })
     }
 }
@@ -3750,7 +3741,7 @@ impl Xdr for AuthSaslInitArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -3775,7 +3766,7 @@ impl Xdr for AuthSaslInitRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.mechlist, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { mechlist: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -3799,7 +3790,7 @@ impl Xdr for AuthSaslStartArgs {
         writer.put_int(self.nil);
         writer.put_chars(&self.data, limits::AUTH_SASL_DATA_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             mech: reader.string(limits::STRING_MAX)?,
             nil: reader.int()?,
@@ -3834,7 +3825,7 @@ impl Xdr for AuthSaslStartRet {
         writer.put_int(self.nil);
         writer.put_chars(&self.data, limits::AUTH_SASL_DATA_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             complete: reader.int()?,
             nil: reader.int()?,
@@ -3859,7 +3850,7 @@ impl Xdr for AuthSaslStepArgs {
         writer.put_int(self.nil);
         writer.put_chars(&self.data, limits::AUTH_SASL_DATA_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { nil: reader.int()?, data: reader.chars(limits::AUTH_SASL_DATA_MAX)? })
     }
 }
@@ -3890,7 +3881,7 @@ impl Xdr for AuthSaslStepRet {
         writer.put_int(self.nil);
         writer.put_chars(&self.data, limits::AUTH_SASL_DATA_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             complete: reader.int()?,
             nil: reader.int()?,
@@ -3910,7 +3901,7 @@ impl Xdr for AuthPolkitArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -3936,7 +3927,7 @@ impl Xdr for AuthPolkitRet {
         writer.put_int(self.complete);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { complete: reader.int()? })
     }
 }
@@ -3955,7 +3946,7 @@ impl Xdr for ConnectNumOfStoragePoolsArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -3981,7 +3972,7 @@ impl Xdr for ConnectNumOfStoragePoolsRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { num: reader.int()? })
     }
 }
@@ -4003,7 +3994,7 @@ impl Xdr for ConnectListStoragePoolsArgs {
         writer.put_int(self.maxnames);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { maxnames: reader.int()? })
     }
 }
@@ -4028,7 +4019,7 @@ impl Xdr for ConnectListStoragePoolsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::STORAGE_POOL_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { names: reader.strings(limits::STORAGE_POOL_LIST_MAX, limits::STRING_MAX)? })
     }
 }
@@ -4047,7 +4038,7 @@ impl Xdr for ConnectNumOfDefinedStoragePoolsArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -4073,7 +4064,7 @@ impl Xdr for ConnectNumOfDefinedStoragePoolsRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { num: reader.int()? })
     }
 }
@@ -4095,7 +4086,7 @@ impl Xdr for ConnectListDefinedStoragePoolsArgs {
         writer.put_int(self.maxnames);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { maxnames: reader.int()? })
     }
 }
@@ -4120,7 +4111,7 @@ impl Xdr for ConnectListDefinedStoragePoolsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::STORAGE_POOL_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { names: reader.strings(limits::STORAGE_POOL_LIST_MAX, limits::STRING_MAX)? })
     }
 }
@@ -4150,7 +4141,7 @@ impl Xdr for ConnectFindStoragePoolSourcesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             type_: reader.string(limits::STRING_MAX)?,
             src_spec: reader.optional_string(limits::STRING_MAX)?,
@@ -4179,7 +4170,7 @@ impl Xdr for ConnectFindStoragePoolSourcesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -4204,7 +4195,7 @@ impl Xdr for StoragePoolCreateXmlArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -4229,7 +4220,7 @@ impl Xdr for StoragePoolCreateXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)? })
     }
 }
@@ -4254,7 +4245,7 @@ impl Xdr for StoragePoolDefineXmlArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -4279,7 +4270,7 @@ impl Xdr for StoragePoolDefineXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)? })
     }
 }
@@ -4304,7 +4295,7 @@ impl Xdr for StoragePoolCreateArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -4334,7 +4325,7 @@ impl Xdr for StoragePoolBuildArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -4360,7 +4351,7 @@ impl Xdr for StoragePoolDestroyArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)? })
     }
 }
@@ -4390,7 +4381,7 @@ impl Xdr for StoragePoolDeleteArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -4416,7 +4407,7 @@ impl Xdr for StoragePoolUndefineArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)? })
     }
 }
@@ -4446,7 +4437,7 @@ impl Xdr for StoragePoolRefreshArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -4472,7 +4463,7 @@ impl Xdr for StoragePoolLookupByNameArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -4497,7 +4488,7 @@ impl Xdr for StoragePoolLookupByNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)? })
     }
 }
@@ -4519,7 +4510,7 @@ impl Xdr for StoragePoolLookupByUuidArgs {
         writer.put_fixed_opaque(self.uuid.as_bytes());
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { uuid: reader.fixed_opaque().map(Uuid::from_bytes)? })
     }
 }
@@ -4544,7 +4535,7 @@ impl Xdr for StoragePoolLookupByUuidRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)? })
     }
 }
@@ -4565,7 +4556,7 @@ impl Xdr for StoragePoolLookupByVolumeArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { vol: NonnullStorageVol::decode(reader)? })
     }
 }
@@ -4590,7 +4581,7 @@ impl Xdr for StoragePoolLookupByVolumeRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)? })
     }
 }
@@ -4611,7 +4602,7 @@ impl Xdr for StoragePoolGetInfoArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)? })
     }
 }
@@ -4646,7 +4637,7 @@ impl Xdr for StoragePoolGetInfoRet {
         writer.put_uhyper(self.available);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             state: reader.uchar()?,
             capacity: reader.uhyper()?,
@@ -4676,7 +4667,7 @@ impl Xdr for StoragePoolGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -4701,7 +4692,7 @@ impl Xdr for StoragePoolGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -4722,7 +4713,7 @@ impl Xdr for StoragePoolGetAutostartArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)? })
     }
 }
@@ -4748,7 +4739,7 @@ impl Xdr for StoragePoolGetAutostartRet {
         writer.put_int(self.autostart);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { autostart: reader.int()? })
     }
 }
@@ -4773,7 +4764,7 @@ impl Xdr for StoragePoolSetAutostartArgs {
         writer.put_int(self.autostart);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)?, autostart: reader.int()? })
     }
 }
@@ -4799,7 +4790,7 @@ impl Xdr for StoragePoolNumOfVolumesArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)? })
     }
 }
@@ -4825,7 +4816,7 @@ impl Xdr for StoragePoolNumOfVolumesRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { num: reader.int()? })
     }
 }
@@ -4850,7 +4841,7 @@ impl Xdr for StoragePoolListVolumesArgs {
         writer.put_int(self.maxnames);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)?, maxnames: reader.int()? })
     }
 }
@@ -4875,7 +4866,7 @@ impl Xdr for StoragePoolListVolumesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::STORAGE_VOL_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { names: reader.strings(limits::STORAGE_VOL_LIST_MAX, limits::STRING_MAX)? })
     }
 }
@@ -4903,7 +4894,7 @@ impl Xdr for StorageVolCreateXmlArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             pool: NonnullStoragePool::decode(reader)?,
             xml: reader.string(limits::STRING_MAX)?,
@@ -4932,7 +4923,7 @@ impl Xdr for StorageVolCreateXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { vol: NonnullStorageVol::decode(reader)? })
     }
 }
@@ -4957,7 +4948,7 @@ impl Xdr for StorageVolDeleteArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { vol: NonnullStorageVol::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -4986,7 +4977,7 @@ impl Xdr for StorageVolLookupByNameArgs {
         self.pool.encode(writer)?;
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)?, name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -5011,7 +5002,7 @@ impl Xdr for StorageVolLookupByNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { vol: NonnullStorageVol::decode(reader)? })
     }
 }
@@ -5032,7 +5023,7 @@ impl Xdr for StorageVolLookupByKeyArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.key, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { key: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -5057,7 +5048,7 @@ impl Xdr for StorageVolLookupByKeyRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { vol: NonnullStorageVol::decode(reader)? })
     }
 }
@@ -5078,7 +5069,7 @@ impl Xdr for StorageVolLookupByPathArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.path, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { path: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -5103,7 +5094,7 @@ impl Xdr for StorageVolLookupByPathRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { vol: NonnullStorageVol::decode(reader)? })
     }
 }
@@ -5124,7 +5115,7 @@ impl Xdr for StorageVolGetInfoArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { vol: NonnullStorageVol::decode(reader)? })
     }
 }
@@ -5157,7 +5148,7 @@ impl Xdr for StorageVolGetInfoRet {
         writer.put_uhyper(self.allocation);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { type_: reader.char()?, capacity: reader.uhyper()?, allocation: reader.uhyper()? })
     }
 }
@@ -5182,7 +5173,7 @@ impl Xdr for StorageVolGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { vol: NonnullStorageVol::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -5207,7 +5198,7 @@ impl Xdr for StorageVolGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -5228,7 +5219,7 @@ impl Xdr for StorageVolGetPathArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { vol: NonnullStorageVol::decode(reader)? })
     }
 }
@@ -5253,7 +5244,7 @@ impl Xdr for StorageVolGetPathRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -5279,7 +5270,7 @@ impl Xdr for NodeGetCellsFreeMemoryArgs {
         writer.put_int(self.maxcells);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { start_cell: reader.int()?, maxcells: reader.int()? })
     }
 }
@@ -5304,7 +5295,7 @@ impl Xdr for NodeGetCellsFreeMemoryRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.cells, limits::NODE_MAX_CELLS)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { cells: reader.elements(limits::NODE_MAX_CELLS)? })
     }
 }
@@ -5323,7 +5314,7 @@ impl Xdr for NodeGetFreeMemoryArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -5350,7 +5341,7 @@ impl Xdr for NodeGetFreeMemoryRet {
         writer.put_uhyper(self.free_mem);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { free_mem: reader.uhyper()? })
     }
 }
@@ -5384,7 +5375,7 @@ impl Xdr for DomainBlockPeekArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             path: reader.string(limits::STRING_MAX)?,
@@ -5415,7 +5406,7 @@ impl Xdr for DomainBlockPeekRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_opaque(&self.buffer, limits::DOMAIN_BLOCK_PEEK_BUFFER_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { buffer: reader.opaque(limits::DOMAIN_BLOCK_PEEK_BUFFER_MAX)? })
     }
 }
@@ -5446,7 +5437,7 @@ impl Xdr for DomainMemoryPeekArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             offset: reader.uhyper()?,
@@ -5476,7 +5467,7 @@ impl Xdr for DomainMemoryPeekRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_opaque(&self.buffer, limits::DOMAIN_MEMORY_PEEK_BUFFER_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { buffer: reader.opaque(limits::DOMAIN_MEMORY_PEEK_BUFFER_MAX)? })
     }
 }
@@ -5495,7 +5486,7 @@ impl Xdr for ConnectDomainEventRegisterArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -5521,7 +5512,7 @@ impl Xdr for ConnectDomainEventRegisterRet {
         writer.put_int(self.cb_registered);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { cb_registered: reader.int()? })
     }
 }
@@ -5540,7 +5531,7 @@ impl Xdr for ConnectDomainEventDeregisterArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -5566,7 +5557,7 @@ impl Xdr for ConnectDomainEventDeregisterRet {
         writer.put_int(self.cb_registered);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { cb_registered: reader.int()? })
     }
 }
@@ -5591,7 +5582,7 @@ impl Xdr for DomainEventLifecycleMsg {
         writer.put_int(self.detail);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, event: reader.int()?, detail: reader.int()? })
     }
 }
@@ -5627,7 +5618,7 @@ impl Xdr for DomainMigratePrepare2Args {
         writer.put_uhyper(self.bandwidth);
         writer.put_string(&self.dom_xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             uri_in: reader.optional_string(limits::STRING_MAX)?,
             flags: reader.uhyper()?,
@@ -5661,7 +5652,7 @@ impl Xdr for DomainMigratePrepare2Ret {
         writer.put_opaque(&self.cookie, limits::MIGRATE_COOKIE_MAX)?;
         writer.put_optional_string(self.uri_out.as_ref(), limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             cookie: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
             uri_out: reader.optional_string(limits::STRING_MAX)?,
@@ -5697,7 +5688,7 @@ impl Xdr for DomainMigrateFinish2Args {
         writer.put_int(self.retcode);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dname: reader.string(limits::STRING_MAX)?,
             cookie: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
@@ -5728,7 +5719,7 @@ impl Xdr for DomainMigrateFinish2Ret {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.ddom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { ddom: NonnullDomain::decode(reader)? })
     }
 }
@@ -5747,7 +5738,7 @@ impl Xdr for ConnectGetUriArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -5772,7 +5763,7 @@ impl Xdr for ConnectGetUriRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.uri, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { uri: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -5797,7 +5788,7 @@ impl Xdr for NodeNumOfDevicesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { cap: reader.optional_string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -5823,7 +5814,7 @@ impl Xdr for NodeNumOfDevicesRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { num: reader.int()? })
     }
 }
@@ -5851,7 +5842,7 @@ impl Xdr for NodeListDevicesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             cap: reader.optional_string(limits::STRING_MAX)?,
             maxnames: reader.int()?,
@@ -5880,7 +5871,7 @@ impl Xdr for NodeListDevicesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::NODE_DEVICE_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { names: reader.strings(limits::NODE_DEVICE_LIST_MAX, limits::STRING_MAX)? })
     }
 }
@@ -5901,7 +5892,7 @@ impl Xdr for NodeDeviceLookupByNameArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -5926,7 +5917,7 @@ impl Xdr for NodeDeviceLookupByNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dev.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dev: NonnullNodeDevice::decode(reader)? })
     }
 }
@@ -5951,7 +5942,7 @@ impl Xdr for NodeDeviceGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -5976,7 +5967,7 @@ impl Xdr for NodeDeviceGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -5997,7 +5988,7 @@ impl Xdr for NodeDeviceGetParentArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -6023,7 +6014,7 @@ impl Xdr for NodeDeviceGetParentRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_optional_string(self.parent_name.as_ref(), limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { parent_name: reader.optional_string(limits::STRING_MAX)? })
     }
 }
@@ -6044,7 +6035,7 @@ impl Xdr for NodeDeviceNumOfCapsArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -6070,7 +6061,7 @@ impl Xdr for NodeDeviceNumOfCapsRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { num: reader.int()? })
     }
 }
@@ -6095,7 +6086,7 @@ impl Xdr for NodeDeviceListCapsArgs {
         writer.put_int(self.maxnames);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)?, maxnames: reader.int()? })
     }
 }
@@ -6120,7 +6111,7 @@ impl Xdr for NodeDeviceListCapsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::NODE_DEVICE_CAPS_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { names: reader.strings(limits::NODE_DEVICE_CAPS_LIST_MAX, limits::STRING_MAX)? })
     }
 }
@@ -6141,7 +6132,7 @@ impl Xdr for NodeDeviceDettachArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -6167,7 +6158,7 @@ impl Xdr for NodeDeviceReAttachArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -6193,7 +6184,7 @@ impl Xdr for NodeDeviceResetArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -6219,7 +6210,7 @@ impl Xdr for DomainGetSecurityLabelArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -6248,7 +6239,7 @@ impl Xdr for DomainGetSecurityLabelRet {
         writer.put_int(self.enforcing);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { label: reader.chars(limits::SECURITY_LABEL_MAX)?, enforcing: reader.int()? })
     }
 }
@@ -6267,7 +6258,7 @@ impl Xdr for NodeGetSecurityModelArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -6295,7 +6286,7 @@ impl Xdr for NodeGetSecurityModelRet {
         writer.put_chars(&self.model, limits::SECURITY_MODEL_MAX)?;
         writer.put_chars(&self.doi, limits::SECURITY_DOI_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             model: reader.chars(limits::SECURITY_MODEL_MAX)?,
             doi: reader.chars(limits::SECURITY_DOI_MAX)?,
@@ -6323,7 +6314,7 @@ impl Xdr for NodeDeviceCreateXmlArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml_desc: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -6348,7 +6339,7 @@ impl Xdr for NodeDeviceCreateXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dev.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dev: NonnullNodeDevice::decode(reader)? })
     }
 }
@@ -6369,7 +6360,7 @@ impl Xdr for NodeDeviceDestroyArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -6405,7 +6396,7 @@ impl Xdr for StorageVolCreateXmlFromArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             pool: NonnullStoragePool::decode(reader)?,
             xml: reader.string(limits::STRING_MAX)?,
@@ -6435,7 +6426,7 @@ impl Xdr for StorageVolCreateXmlFromRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { vol: NonnullStorageVol::decode(reader)? })
     }
 }
@@ -6454,7 +6445,7 @@ impl Xdr for ConnectNumOfInterfacesArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -6480,7 +6471,7 @@ impl Xdr for ConnectNumOfInterfacesRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { num: reader.int()? })
     }
 }
@@ -6502,7 +6493,7 @@ impl Xdr for ConnectListInterfacesArgs {
         writer.put_int(self.maxnames);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { maxnames: reader.int()? })
     }
 }
@@ -6527,7 +6518,7 @@ impl Xdr for ConnectListInterfacesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::INTERFACE_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { names: reader.strings(limits::INTERFACE_LIST_MAX, limits::STRING_MAX)? })
     }
 }
@@ -6548,7 +6539,7 @@ impl Xdr for InterfaceLookupByNameArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -6573,7 +6564,7 @@ impl Xdr for InterfaceLookupByNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.iface.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { iface: NonnullInterface::decode(reader)? })
     }
 }
@@ -6594,7 +6585,7 @@ impl Xdr for InterfaceLookupByMacStringArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.mac, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { mac: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -6619,7 +6610,7 @@ impl Xdr for InterfaceLookupByMacStringRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.iface.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { iface: NonnullInterface::decode(reader)? })
     }
 }
@@ -6644,7 +6635,7 @@ impl Xdr for InterfaceGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { iface: NonnullInterface::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -6669,7 +6660,7 @@ impl Xdr for InterfaceGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -6694,7 +6685,7 @@ impl Xdr for InterfaceDefineXmlArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -6719,7 +6710,7 @@ impl Xdr for InterfaceDefineXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.iface.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { iface: NonnullInterface::decode(reader)? })
     }
 }
@@ -6740,7 +6731,7 @@ impl Xdr for InterfaceUndefineArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.iface.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { iface: NonnullInterface::decode(reader)? })
     }
 }
@@ -6770,7 +6761,7 @@ impl Xdr for InterfaceCreateArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { iface: NonnullInterface::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -6800,7 +6791,7 @@ impl Xdr for InterfaceDestroyArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { iface: NonnullInterface::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -6835,7 +6826,7 @@ impl Xdr for ConnectDomainXmlFromNativeArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             native_format: reader.string(limits::STRING_MAX)?,
             native_config: reader.string(limits::STRING_MAX)?,
@@ -6865,7 +6856,7 @@ impl Xdr for ConnectDomainXmlFromNativeRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.domain_xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { domain_xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -6895,7 +6886,7 @@ impl Xdr for ConnectDomainXmlToNativeArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             native_format: reader.string(limits::STRING_MAX)?,
             domain_xml: reader.string(limits::STRING_MAX)?,
@@ -6925,7 +6916,7 @@ impl Xdr for ConnectDomainXmlToNativeRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.native_config, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { native_config: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -6944,7 +6935,7 @@ impl Xdr for ConnectNumOfDefinedInterfacesArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -6970,7 +6961,7 @@ impl Xdr for ConnectNumOfDefinedInterfacesRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { num: reader.int()? })
     }
 }
@@ -6992,7 +6983,7 @@ impl Xdr for ConnectListDefinedInterfacesArgs {
         writer.put_int(self.maxnames);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { maxnames: reader.int()? })
     }
 }
@@ -7017,7 +7008,7 @@ impl Xdr for ConnectListDefinedInterfacesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::INTERFACE_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { names: reader.strings(limits::INTERFACE_LIST_MAX, limits::STRING_MAX)? })
     }
 }
@@ -7036,7 +7027,7 @@ impl Xdr for ConnectNumOfSecretsArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -7062,7 +7053,7 @@ impl Xdr for ConnectNumOfSecretsRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { num: reader.int()? })
     }
 }
@@ -7084,7 +7075,7 @@ impl Xdr for ConnectListSecretsArgs {
         writer.put_int(self.maxuuids);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { maxuuids: reader.int()? })
     }
 }
@@ -7109,7 +7100,7 @@ impl Xdr for ConnectListSecretsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.uuids, limits::SECRET_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { uuids: reader.strings(limits::SECRET_LIST_MAX, limits::STRING_MAX)? })
     }
 }
@@ -7131,7 +7122,7 @@ impl Xdr for SecretLookupByUuidArgs {
         writer.put_fixed_opaque(self.uuid.as_bytes());
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { uuid: reader.fixed_opaque().map(Uuid::from_bytes)? })
     }
 }
@@ -7156,7 +7147,7 @@ impl Xdr for SecretLookupByUuidRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.secret.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { secret: NonnullSecret::decode(reader)? })
     }
 }
@@ -7181,7 +7172,7 @@ impl Xdr for SecretDefineXmlArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -7206,7 +7197,7 @@ impl Xdr for SecretDefineXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.secret.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { secret: NonnullSecret::decode(reader)? })
     }
 }
@@ -7231,7 +7222,7 @@ impl Xdr for SecretGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { secret: NonnullSecret::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -7256,7 +7247,7 @@ impl Xdr for SecretGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -7284,7 +7275,7 @@ impl Xdr for SecretSetValueArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             secret: NonnullSecret::decode(reader)?,
             value: reader.opaque(limits::SECRET_VALUE_MAX)?,
@@ -7318,7 +7309,7 @@ impl Xdr for SecretGetValueArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { secret: NonnullSecret::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -7343,7 +7334,7 @@ impl Xdr for SecretGetValueRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_opaque(&self.value, limits::SECRET_VALUE_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { value: reader.opaque(limits::SECRET_VALUE_MAX)? })
     }
 }
@@ -7364,7 +7355,7 @@ impl Xdr for SecretUndefineArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.secret.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { secret: NonnullSecret::decode(reader)? })
     }
 }
@@ -7395,7 +7386,7 @@ impl Xdr for SecretLookupByUsageArgs {
         writer.put_int(self.usage_type);
         writer.put_string(&self.usage_id, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { usage_type: reader.int()?, usage_id: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -7420,7 +7411,7 @@ impl Xdr for SecretLookupByUsageRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.secret.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { secret: NonnullSecret::decode(reader)? })
     }
 }
@@ -7449,7 +7440,7 @@ impl Xdr for DomainMigratePrepareTunnelArgs {
         writer.put_uhyper(self.bandwidth);
         writer.put_string(&self.dom_xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             flags: reader.uhyper()?,
             dname: reader.optional_string(limits::STRING_MAX)?,
@@ -7478,7 +7469,7 @@ impl Xdr for ConnectIsSecureArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -7504,7 +7495,7 @@ impl Xdr for ConnectIsSecureRet {
         writer.put_int(self.secure);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { secure: reader.int()? })
     }
 }
@@ -7525,7 +7516,7 @@ impl Xdr for DomainIsActiveArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -7551,7 +7542,7 @@ impl Xdr for DomainIsActiveRet {
         writer.put_int(self.active);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { active: reader.int()? })
     }
 }
@@ -7572,7 +7563,7 @@ impl Xdr for DomainIsPersistentArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -7598,7 +7589,7 @@ impl Xdr for DomainIsPersistentRet {
         writer.put_int(self.persistent);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { persistent: reader.int()? })
     }
 }
@@ -7619,7 +7610,7 @@ impl Xdr for NetworkIsActiveArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { net: NonnullNetwork::decode(reader)? })
     }
 }
@@ -7645,7 +7636,7 @@ impl Xdr for NetworkIsActiveRet {
         writer.put_int(self.active);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { active: reader.int()? })
     }
 }
@@ -7666,7 +7657,7 @@ impl Xdr for NetworkIsPersistentArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { net: NonnullNetwork::decode(reader)? })
     }
 }
@@ -7692,7 +7683,7 @@ impl Xdr for NetworkIsPersistentRet {
         writer.put_int(self.persistent);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { persistent: reader.int()? })
     }
 }
@@ -7713,7 +7704,7 @@ impl Xdr for StoragePoolIsActiveArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)? })
     }
 }
@@ -7739,7 +7730,7 @@ impl Xdr for StoragePoolIsActiveRet {
         writer.put_int(self.active);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { active: reader.int()? })
     }
 }
@@ -7760,7 +7751,7 @@ impl Xdr for StoragePoolIsPersistentArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)? })
     }
 }
@@ -7786,7 +7777,7 @@ impl Xdr for StoragePoolIsPersistentRet {
         writer.put_int(self.persistent);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { persistent: reader.int()? })
     }
 }
@@ -7807,7 +7798,7 @@ impl Xdr for InterfaceIsActiveArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.iface.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { iface: NonnullInterface::decode(reader)? })
     }
 }
@@ -7833,7 +7824,7 @@ impl Xdr for InterfaceIsActiveRet {
         writer.put_int(self.active);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { active: reader.int()? })
     }
 }
@@ -7852,7 +7843,7 @@ impl Xdr for ConnectGetLibVersionArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -7878,7 +7869,7 @@ impl Xdr for ConnectGetLibVersionRet {
         writer.put_uhyper(self.lib_ver);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { lib_ver: reader.uhyper()? })
     }
 }
@@ -7903,7 +7894,7 @@ impl Xdr for ConnectCompareCpuArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -7929,7 +7920,7 @@ impl Xdr for ConnectCompareCpuRet {
         writer.put_int(self.result);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { result: reader.int()? })
     }
 }
@@ -7958,7 +7949,7 @@ impl Xdr for DomainMemoryStatsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, max_stats: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -7983,7 +7974,7 @@ impl Xdr for DomainMemoryStatsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.stats, limits::DOMAIN_MEMORY_STATS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { stats: reader.elements(limits::DOMAIN_MEMORY_STATS_MAX)? })
     }
 }
@@ -8011,7 +8002,7 @@ impl Xdr for DomainAttachDeviceFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             xml: reader.string(limits::STRING_MAX)?,
@@ -8048,7 +8039,7 @@ impl Xdr for DomainDetachDeviceFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             xml: reader.string(limits::STRING_MAX)?,
@@ -8083,7 +8074,7 @@ impl Xdr for ConnectBaselineCpuArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             xml_cpus: reader.strings(limits::CPU_BASELINE_MAX, limits::STRING_MAX)?,
             flags: reader.uint()?,
@@ -8111,7 +8102,7 @@ impl Xdr for ConnectBaselineCpuRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.cpu, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { cpu: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -8132,7 +8123,7 @@ impl Xdr for DomainGetJobInfoArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -8203,7 +8194,7 @@ impl Xdr for DomainGetJobInfoRet {
         writer.put_uhyper(self.file_remaining);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             type_: reader.int()?,
             time_elapsed: reader.uhyper()?,
@@ -8237,7 +8228,7 @@ impl Xdr for DomainAbortJobArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -8267,7 +8258,7 @@ impl Xdr for StorageVolWipeArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { vol: NonnullStorageVol::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -8300,7 +8291,7 @@ impl Xdr for DomainMigrateSetMaxDowntimeArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, downtime: reader.uhyper()?, flags: reader.uint()? })
     }
 }
@@ -8328,7 +8319,7 @@ impl Xdr for ConnectDomainEventRegisterAnyArgs {
         writer.put_int(self.event_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { event_id: reader.int()? })
     }
 }
@@ -8356,7 +8347,7 @@ impl Xdr for ConnectDomainEventDeregisterAnyArgs {
         writer.put_int(self.event_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { event_id: reader.int()? })
     }
 }
@@ -8379,7 +8370,7 @@ impl Xdr for DomainEventRebootMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -8405,7 +8396,7 @@ impl Xdr for DomainEventRtcChangeMsg {
         writer.put_hyper(self.offset);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, offset: reader.hyper()? })
     }
 }
@@ -8431,7 +8422,7 @@ impl Xdr for DomainEventWatchdogMsg {
         writer.put_int(self.action);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, action: reader.int()? })
     }
 }
@@ -8465,7 +8456,7 @@ impl Xdr for DomainEventIoErrorMsg {
         writer.put_int(self.action);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             src_path: reader.string(limits::STRING_MAX)?,
@@ -8511,7 +8502,7 @@ impl Xdr for DomainEventGraphicsMsg {
         writer.put_string(&self.auth_scheme, limits::STRING_MAX)?;
         writer.put_elements(&self.subject, limits::DOMAIN_EVENT_GRAPHICS_IDENTITY_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             phase: reader.int()?,
@@ -8550,7 +8541,7 @@ impl Xdr for DomainUpdateDeviceFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             xml: reader.string(limits::STRING_MAX)?,
@@ -8580,7 +8571,7 @@ impl Xdr for NwfilterLookupByNameArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -8605,7 +8596,7 @@ impl Xdr for NwfilterLookupByNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.nwfilter.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { nwfilter: NonnullNwfilter::decode(reader)? })
     }
 }
@@ -8627,7 +8618,7 @@ impl Xdr for NwfilterLookupByUuidArgs {
         writer.put_fixed_opaque(self.uuid.as_bytes());
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { uuid: reader.fixed_opaque().map(Uuid::from_bytes)? })
     }
 }
@@ -8652,7 +8643,7 @@ impl Xdr for NwfilterLookupByUuidRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.nwfilter.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { nwfilter: NonnullNwfilter::decode(reader)? })
     }
 }
@@ -8677,7 +8668,7 @@ impl Xdr for NwfilterGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { nwfilter: NonnullNwfilter::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -8702,7 +8693,7 @@ impl Xdr for NwfilterGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -8721,7 +8712,7 @@ impl Xdr for ConnectNumOfNwfiltersArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -8747,7 +8738,7 @@ impl Xdr for ConnectNumOfNwfiltersRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { num: reader.int()? })
     }
 }
@@ -8769,7 +8760,7 @@ impl Xdr for ConnectListNwfiltersArgs {
         writer.put_int(self.maxnames);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { maxnames: reader.int()? })
     }
 }
@@ -8794,7 +8785,7 @@ impl Xdr for ConnectListNwfiltersRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::NWFILTER_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { names: reader.strings(limits::NWFILTER_LIST_MAX, limits::STRING_MAX)? })
     }
 }
@@ -8815,7 +8806,7 @@ impl Xdr for NwfilterDefineXmlArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -8840,7 +8831,7 @@ impl Xdr for NwfilterDefineXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.nwfilter.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { nwfilter: NonnullNwfilter::decode(reader)? })
     }
 }
@@ -8861,7 +8852,7 @@ impl Xdr for NwfilterUndefineArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.nwfilter.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { nwfilter: NonnullNwfilter::decode(reader)? })
     }
 }
@@ -8891,7 +8882,7 @@ impl Xdr for DomainManagedSaveArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -8921,7 +8912,7 @@ impl Xdr for DomainHasManagedSaveImageArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -8947,7 +8938,7 @@ impl Xdr for DomainHasManagedSaveImageRet {
         writer.put_int(self.result);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { result: reader.int()? })
     }
 }
@@ -8972,7 +8963,7 @@ impl Xdr for DomainManagedSaveRemoveArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -9005,7 +8996,7 @@ impl Xdr for DomainSnapshotCreateXmlArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             xml_desc: reader.string(limits::STRING_MAX)?,
@@ -9034,7 +9025,7 @@ impl Xdr for DomainSnapshotCreateXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.snap.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { snap: NonnullDomainSnapshot::decode(reader)? })
     }
 }
@@ -9059,7 +9050,7 @@ impl Xdr for DomainSnapshotGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { snap: NonnullDomainSnapshot::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -9084,7 +9075,7 @@ impl Xdr for DomainSnapshotGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -9109,7 +9100,7 @@ impl Xdr for DomainSnapshotNumArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -9135,7 +9126,7 @@ impl Xdr for DomainSnapshotNumRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { num: reader.int()? })
     }
 }
@@ -9163,7 +9154,7 @@ impl Xdr for DomainSnapshotListNamesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, maxnames: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -9188,7 +9179,7 @@ impl Xdr for DomainSnapshotListNamesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::DOMAIN_SNAPSHOT_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { names: reader.strings(limits::DOMAIN_SNAPSHOT_LIST_MAX, limits::STRING_MAX)? })
     }
 }
@@ -9216,7 +9207,7 @@ impl Xdr for DomainSnapshotLookupByNameArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -9245,7 +9236,7 @@ impl Xdr for DomainSnapshotLookupByNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.snap.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { snap: NonnullDomainSnapshot::decode(reader)? })
     }
 }
@@ -9270,7 +9261,7 @@ impl Xdr for DomainHasCurrentSnapshotArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -9296,7 +9287,7 @@ impl Xdr for DomainHasCurrentSnapshotRet {
         writer.put_int(self.result);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { result: reader.int()? })
     }
 }
@@ -9321,7 +9312,7 @@ impl Xdr for DomainSnapshotCurrentArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -9346,7 +9337,7 @@ impl Xdr for DomainSnapshotCurrentRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.snap.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { snap: NonnullDomainSnapshot::decode(reader)? })
     }
 }
@@ -9371,7 +9362,7 @@ impl Xdr for DomainRevertToSnapshotArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { snap: NonnullDomainSnapshot::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -9401,7 +9392,7 @@ impl Xdr for DomainSnapshotDeleteArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { snap: NonnullDomainSnapshot::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -9434,7 +9425,7 @@ impl Xdr for DomainGetBlockInfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             path: reader.string(limits::STRING_MAX)?,
@@ -9470,7 +9461,7 @@ impl Xdr for DomainGetBlockInfoRet {
         writer.put_uhyper(self.physical);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { allocation: reader.uhyper()?, capacity: reader.uhyper()?, physical: reader.uhyper()? })
     }
 }
@@ -9502,7 +9493,7 @@ impl Xdr for DomainEventIoErrorReasonMsg {
         writer.put_int(self.action);
         writer.put_string(&self.reason, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             src_path: reader.string(limits::STRING_MAX)?,
@@ -9537,7 +9528,7 @@ impl Xdr for DomainCreateWithFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -9562,7 +9553,7 @@ impl Xdr for DomainCreateWithFlagsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -9590,7 +9581,7 @@ impl Xdr for DomainSetMemoryParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             params: reader.elements(limits::DOMAIN_MEMORY_PARAMETERS_MAX)?,
@@ -9627,7 +9618,7 @@ impl Xdr for DomainGetMemoryParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, nparams: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -9656,7 +9647,7 @@ impl Xdr for DomainGetMemoryParametersRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::DOMAIN_MEMORY_PARAMETERS_MAX)?, nparams: reader.int()? })
     }
 }
@@ -9684,7 +9675,7 @@ impl Xdr for DomainSetVcpusFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, nvcpus: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -9714,7 +9705,7 @@ impl Xdr for DomainGetVcpusFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -9740,7 +9731,7 @@ impl Xdr for DomainGetVcpusFlagsRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { num: reader.int()? })
     }
 }
@@ -9768,7 +9759,7 @@ impl Xdr for DomainOpenConsoleArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             dev_name: reader.optional_string(limits::STRING_MAX)?,
@@ -9798,7 +9789,7 @@ impl Xdr for DomainIsUpdatedArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -9824,7 +9815,7 @@ impl Xdr for DomainIsUpdatedRet {
         writer.put_int(self.updated);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { updated: reader.int()? })
     }
 }
@@ -9846,7 +9837,7 @@ impl Xdr for ConnectGetSysinfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }
@@ -9871,7 +9862,7 @@ impl Xdr for ConnectGetSysinfoRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.sysinfo, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { sysinfo: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -9899,7 +9890,7 @@ impl Xdr for DomainSetMemoryFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, memory: reader.uhyper()?, flags: reader.uint()? })
     }
 }
@@ -9932,7 +9923,7 @@ impl Xdr for DomainSetBlkioParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             params: reader.elements(limits::DOMAIN_BLKIO_PARAMETERS_MAX)?,
@@ -9969,7 +9960,7 @@ impl Xdr for DomainGetBlkioParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, nparams: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -9998,7 +9989,7 @@ impl Xdr for DomainGetBlkioParametersRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::DOMAIN_BLKIO_PARAMETERS_MAX)?, nparams: reader.int()? })
     }
 }
@@ -10026,7 +10017,7 @@ impl Xdr for DomainMigrateSetMaxSpeedArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, bandwidth: reader.uhyper()?, flags: reader.uint()? })
     }
 }
@@ -10062,7 +10053,7 @@ impl Xdr for StorageVolUploadArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             vol: NonnullStorageVol::decode(reader)?,
             offset: reader.uhyper()?,
@@ -10103,7 +10094,7 @@ impl Xdr for StorageVolDownloadArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             vol: NonnullStorageVol::decode(reader)?,
             offset: reader.uhyper()?,
@@ -10138,7 +10129,7 @@ impl Xdr for DomainInjectNmiArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -10171,7 +10162,7 @@ impl Xdr for DomainScreenshotArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, screen: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -10196,7 +10187,7 @@ impl Xdr for DomainScreenshotRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_optional_string(self.mime.as_ref(), limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { mime: reader.optional_string(limits::STRING_MAX)? })
     }
 }
@@ -10221,7 +10212,7 @@ impl Xdr for DomainGetStateArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -10250,7 +10241,7 @@ impl Xdr for DomainGetStateRet {
         writer.put_int(self.reason);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { state: reader.int()?, reason: reader.int()? })
     }
 }
@@ -10283,7 +10274,7 @@ impl Xdr for DomainMigrateBegin3Args {
         writer.put_uhyper(self.bandwidth);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             xmlin: reader.optional_string(limits::STRING_MAX)?,
@@ -10317,7 +10308,7 @@ impl Xdr for DomainMigrateBegin3Ret {
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)?;
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
             xml: reader.string(limits::STRING_MAX)?,
@@ -10355,7 +10346,7 @@ impl Xdr for DomainMigratePrepare3Args {
         writer.put_uhyper(self.bandwidth);
         writer.put_string(&self.dom_xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             cookie_in: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
             uri_in: reader.optional_string(limits::STRING_MAX)?,
@@ -10390,7 +10381,7 @@ impl Xdr for DomainMigratePrepare3Ret {
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)?;
         writer.put_optional_string(self.uri_out.as_ref(), limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
             uri_out: reader.optional_string(limits::STRING_MAX)?,
@@ -10425,7 +10416,7 @@ impl Xdr for DomainMigratePrepareTunnel3Args {
         writer.put_uhyper(self.bandwidth);
         writer.put_string(&self.dom_xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             cookie_in: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
             flags: reader.uhyper()?,
@@ -10456,7 +10447,7 @@ impl Xdr for DomainMigratePrepareTunnel3Ret {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)? })
     }
 }
@@ -10498,7 +10489,7 @@ impl Xdr for DomainMigratePerform3Args {
         writer.put_uhyper(self.bandwidth);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             xmlin: reader.optional_string(limits::STRING_MAX)?,
@@ -10532,7 +10523,7 @@ impl Xdr for DomainMigratePerform3Ret {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)? })
     }
 }
@@ -10568,7 +10559,7 @@ impl Xdr for DomainMigrateFinish3Args {
         writer.put_int(self.cancelled);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dname: reader.string(limits::STRING_MAX)?,
             cookie_in: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
@@ -10603,7 +10594,7 @@ impl Xdr for DomainMigrateFinish3Ret {
         self.dom.encode(writer)?;
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
@@ -10636,7 +10627,7 @@ impl Xdr for DomainMigrateConfirm3Args {
         writer.put_int(self.cancelled);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             cookie_in: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
@@ -10674,7 +10665,7 @@ impl Xdr for DomainSetSchedulerParametersFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             params: reader.elements(limits::DOMAIN_SCHEDULER_PARAMETERS_MAX)?,
@@ -10705,7 +10696,7 @@ impl Xdr for InterfaceChangeBeginArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }
@@ -10732,7 +10723,7 @@ impl Xdr for InterfaceChangeCommitArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }
@@ -10759,7 +10750,7 @@ impl Xdr for InterfaceChangeRollbackArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }
@@ -10792,7 +10783,7 @@ impl Xdr for DomainGetSchedulerParametersFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, nparams: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -10817,7 +10808,7 @@ impl Xdr for DomainGetSchedulerParametersFlagsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::DOMAIN_SCHEDULER_PARAMETERS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::DOMAIN_SCHEDULER_PARAMETERS_MAX)? })
     }
 }
@@ -10835,7 +10826,7 @@ impl Xdr for DomainEventControlErrorMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -10870,7 +10861,7 @@ impl Xdr for DomainPinVcpuFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             vcpu: reader.uint()?,
@@ -10914,7 +10905,7 @@ impl Xdr for DomainSendKeyArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             codeset: reader.uint()?,
@@ -10954,7 +10945,7 @@ impl Xdr for NodeGetCpuStatsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { cpu_num: reader.int()?, nparams: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -10983,7 +10974,7 @@ impl Xdr for NodeGetCpuStatsRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::NODE_CPU_STATS_MAX)?, nparams: reader.int()? })
     }
 }
@@ -11012,7 +11003,7 @@ impl Xdr for NodeGetMemoryStatsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { nparams: reader.int()?, cell_num: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -11041,7 +11032,7 @@ impl Xdr for NodeGetMemoryStatsRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::NODE_MEMORY_STATS_MAX)?, nparams: reader.int()? })
     }
 }
@@ -11066,7 +11057,7 @@ impl Xdr for DomainGetControlInfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -11099,7 +11090,7 @@ impl Xdr for DomainGetControlInfoRet {
         writer.put_uhyper(self.state_time);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { state: reader.uint()?, details: reader.uint()?, state_time: reader.uhyper()? })
     }
 }
@@ -11130,7 +11121,7 @@ impl Xdr for DomainGetVcpuPinInfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             ncpumaps: reader.int()?,
@@ -11164,7 +11155,7 @@ impl Xdr for DomainGetVcpuPinInfoRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { cpumaps: reader.opaque(limits::CPUMAPS_MAX)?, num: reader.int()? })
     }
 }
@@ -11189,7 +11180,7 @@ impl Xdr for DomainUndefineFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -11225,7 +11216,7 @@ impl Xdr for DomainSaveFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             to: reader.string(limits::STRING_MAX)?,
@@ -11263,7 +11254,7 @@ impl Xdr for DomainRestoreFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             from: reader.string(limits::STRING_MAX)?,
             dxml: reader.optional_string(limits::STRING_MAX)?,
@@ -11297,7 +11288,7 @@ impl Xdr for DomainDestroyFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -11327,7 +11318,7 @@ impl Xdr for DomainSaveImageGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { file: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -11352,7 +11343,7 @@ impl Xdr for DomainSaveImageGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -11380,7 +11371,7 @@ impl Xdr for DomainSaveImageDefineXmlArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             file: reader.string(limits::STRING_MAX)?,
             dxml: reader.string(limits::STRING_MAX)?,
@@ -11417,7 +11408,7 @@ impl Xdr for DomainBlockJobAbortArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             path: reader.string(limits::STRING_MAX)?,
@@ -11454,7 +11445,7 @@ impl Xdr for DomainGetBlockJobInfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             path: reader.string(limits::STRING_MAX)?,
@@ -11497,7 +11488,7 @@ impl Xdr for DomainGetBlockJobInfoRet {
         writer.put_uhyper(self.end);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             found: reader.int()?,
             type_: reader.int()?,
@@ -11534,7 +11525,7 @@ impl Xdr for DomainBlockJobSetSpeedArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             path: reader.string(limits::STRING_MAX)?,
@@ -11575,7 +11566,7 @@ impl Xdr for DomainBlockPullArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             path: reader.string(limits::STRING_MAX)?,
@@ -11614,7 +11605,7 @@ impl Xdr for DomainEventBlockJobMsg {
         writer.put_int(self.status);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             path: reader.string(limits::STRING_MAX)?,
@@ -11648,7 +11639,7 @@ impl Xdr for DomainMigrateGetMaxSpeedArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -11674,7 +11665,7 @@ impl Xdr for DomainMigrateGetMaxSpeedRet {
         writer.put_uhyper(self.bandwidth);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { bandwidth: reader.uhyper()? })
     }
 }
@@ -11705,7 +11696,7 @@ impl Xdr for DomainBlockStatsFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             path: reader.string(limits::STRING_MAX)?,
@@ -11739,7 +11730,7 @@ impl Xdr for DomainBlockStatsFlagsRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             params: reader.elements(limits::DOMAIN_BLOCK_STATS_PARAMETERS_MAX)?,
             nparams: reader.int()?,
@@ -11767,7 +11758,7 @@ impl Xdr for DomainSnapshotGetParentArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { snap: NonnullDomainSnapshot::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -11792,7 +11783,7 @@ impl Xdr for DomainSnapshotGetParentRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.snap.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { snap: NonnullDomainSnapshot::decode(reader)? })
     }
 }
@@ -11817,7 +11808,7 @@ impl Xdr for DomainResetArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -11847,7 +11838,7 @@ impl Xdr for DomainSnapshotNumChildrenArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { snap: NonnullDomainSnapshot::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -11873,7 +11864,7 @@ impl Xdr for DomainSnapshotNumChildrenRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { num: reader.int()? })
     }
 }
@@ -11901,7 +11892,7 @@ impl Xdr for DomainSnapshotListChildrenNamesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             snap: NonnullDomainSnapshot::decode(reader)?,
             maxnames: reader.int()?,
@@ -11930,7 +11921,7 @@ impl Xdr for DomainSnapshotListChildrenNamesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::DOMAIN_SNAPSHOT_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { names: reader.strings(limits::DOMAIN_SNAPSHOT_LIST_MAX, limits::STRING_MAX)? })
     }
 }
@@ -11964,7 +11955,7 @@ impl Xdr for DomainEventDiskChangeMsg {
         writer.put_int(self.reason);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             old_src_path: reader.optional_string(limits::STRING_MAX)?,
@@ -12002,7 +11993,7 @@ impl Xdr for DomainOpenGraphicsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, idx: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -12035,7 +12026,7 @@ impl Xdr for NodeSuspendForDurationArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { target: reader.uint()?, duration: reader.uhyper()?, flags: reader.uint()? })
     }
 }
@@ -12071,7 +12062,7 @@ impl Xdr for DomainBlockResizeArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             disk: reader.string(limits::STRING_MAX)?,
@@ -12112,7 +12103,7 @@ impl Xdr for DomainSetBlockIoTuneArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             disk: reader.string(limits::STRING_MAX)?,
@@ -12153,7 +12144,7 @@ impl Xdr for DomainGetBlockIoTuneArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             disk: reader.optional_string(limits::STRING_MAX)?,
@@ -12187,7 +12178,7 @@ impl Xdr for DomainGetBlockIoTuneRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             params: reader.elements(limits::DOMAIN_BLOCK_IO_TUNE_PARAMETERS_MAX)?,
             nparams: reader.int()?,
@@ -12218,7 +12209,7 @@ impl Xdr for DomainSetNumaParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             params: reader.elements(limits::DOMAIN_NUMA_PARAMETERS_MAX)?,
@@ -12255,7 +12246,7 @@ impl Xdr for DomainGetNumaParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, nparams: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -12284,7 +12275,7 @@ impl Xdr for DomainGetNumaParametersRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::DOMAIN_NUMA_PARAMETERS_MAX)?, nparams: reader.int()? })
     }
 }
@@ -12315,7 +12306,7 @@ impl Xdr for DomainSetInterfaceParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             device: reader.string(limits::STRING_MAX)?,
@@ -12356,7 +12347,7 @@ impl Xdr for DomainGetInterfaceParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             device: reader.string(limits::STRING_MAX)?,
@@ -12390,7 +12381,7 @@ impl Xdr for DomainGetInterfaceParametersRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::DOMAIN_INTERFACE_PARAMETERS_MAX)?, nparams: reader.int()? })
     }
 }
@@ -12415,7 +12406,7 @@ impl Xdr for DomainShutdownFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -12448,7 +12439,7 @@ impl Xdr for StorageVolWipePatternArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { vol: NonnullStorageVol::decode(reader)?, algorithm: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -12481,7 +12472,7 @@ impl Xdr for StorageVolResizeArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             vol: NonnullStorageVol::decode(reader)?,
             capacity: reader.uhyper()?,
@@ -12521,7 +12512,7 @@ impl Xdr for DomainPmSuspendForDurationArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             target: reader.uint()?,
@@ -12565,7 +12556,7 @@ impl Xdr for DomainGetCpuStatsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             nparams: reader.uint()?,
@@ -12600,7 +12591,7 @@ impl Xdr for DomainGetCpuStatsRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::DOMAIN_GET_CPU_STATS_MAX)?, nparams: reader.int()? })
     }
 }
@@ -12628,7 +12619,7 @@ impl Xdr for DomainGetDiskErrorsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, maxerrors: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -12657,7 +12648,7 @@ impl Xdr for DomainGetDiskErrorsRet {
         writer.put_int(self.nerrors);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { errors: reader.elements(limits::DOMAIN_DISK_ERRORS_MAX)?, nerrors: reader.int()? })
     }
 }
@@ -12695,7 +12686,7 @@ impl Xdr for DomainSetMetadataArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             type_: reader.int()?,
@@ -12739,7 +12730,7 @@ impl Xdr for DomainGetMetadataArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             type_: reader.int()?,
@@ -12769,7 +12760,7 @@ impl Xdr for DomainGetMetadataRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.metadata, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { metadata: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -12803,7 +12794,7 @@ impl Xdr for DomainBlockRebaseArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             path: reader.string(limits::STRING_MAX)?,
@@ -12839,7 +12830,7 @@ impl Xdr for DomainPmWakeupArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -12870,7 +12861,7 @@ impl Xdr for DomainEventTrayChangeMsg {
         writer.put_int(self.reason);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             dev_alias: reader.string(limits::STRING_MAX)?,
@@ -12896,7 +12887,7 @@ impl Xdr for DomainEventPmwakeupMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -12918,7 +12909,7 @@ impl Xdr for DomainEventPmsuspendMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -12947,7 +12938,7 @@ impl Xdr for DomainSnapshotIsCurrentArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { snap: NonnullDomainSnapshot::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -12973,7 +12964,7 @@ impl Xdr for DomainSnapshotIsCurrentRet {
         writer.put_int(self.current);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { current: reader.int()? })
     }
 }
@@ -12998,7 +12989,7 @@ impl Xdr for DomainSnapshotHasMetadataArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { snap: NonnullDomainSnapshot::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -13024,7 +13015,7 @@ impl Xdr for DomainSnapshotHasMetadataRet {
         writer.put_int(self.metadata);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { metadata: reader.int()? })
     }
 }
@@ -13049,7 +13040,7 @@ impl Xdr for ConnectListAllDomainsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { need_results: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -13078,7 +13069,7 @@ impl Xdr for ConnectListAllDomainsRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { domains: reader.elements(limits::DOMAIN_LIST_MAX)?, ret: reader.uint()? })
     }
 }
@@ -13106,7 +13097,7 @@ impl Xdr for DomainListAllSnapshotsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, need_results: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -13135,7 +13126,7 @@ impl Xdr for DomainListAllSnapshotsRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { snapshots: reader.elements(limits::DOMAIN_SNAPSHOT_LIST_MAX)?, ret: reader.int()? })
     }
 }
@@ -13163,7 +13154,7 @@ impl Xdr for DomainSnapshotListAllChildrenArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             snapshot: NonnullDomainSnapshot::decode(reader)?,
             need_results: reader.int()?,
@@ -13196,7 +13187,7 @@ impl Xdr for DomainSnapshotListAllChildrenRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { snapshots: reader.elements(limits::DOMAIN_SNAPSHOT_LIST_MAX)?, ret: reader.int()? })
     }
 }
@@ -13218,7 +13209,7 @@ impl Xdr for DomainEventBalloonChangeMsg {
         writer.put_uhyper(self.actual);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, actual: reader.uhyper()? })
     }
 }
@@ -13247,7 +13238,7 @@ impl Xdr for DomainGetHostnameArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -13272,7 +13263,7 @@ impl Xdr for DomainGetHostnameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.hostname, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { hostname: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -13293,7 +13284,7 @@ impl Xdr for DomainGetSecurityLabelListArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -13322,7 +13313,7 @@ impl Xdr for DomainGetSecurityLabelListRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { labels: reader.elements(limits::SECURITY_LABEL_LIST_MAX)?, ret: reader.int()? })
     }
 }
@@ -13350,7 +13341,7 @@ impl Xdr for DomainPinEmulatorArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             cpumap: reader.opaque(limits::CPUMAP_MAX)?,
@@ -13387,7 +13378,7 @@ impl Xdr for DomainGetEmulatorPinInfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, maplen: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -13416,7 +13407,7 @@ impl Xdr for DomainGetEmulatorPinInfoRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { cpumaps: reader.opaque(limits::CPUMAPS_MAX)?, ret: reader.int()? })
     }
 }
@@ -13441,7 +13432,7 @@ impl Xdr for ConnectListAllStoragePoolsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { need_results: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -13470,7 +13461,7 @@ impl Xdr for ConnectListAllStoragePoolsRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pools: reader.elements(limits::STORAGE_POOL_LIST_MAX)?, ret: reader.uint()? })
     }
 }
@@ -13498,7 +13489,7 @@ impl Xdr for StoragePoolListAllVolumesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             pool: NonnullStoragePool::decode(reader)?,
             need_results: reader.int()?,
@@ -13531,7 +13522,7 @@ impl Xdr for StoragePoolListAllVolumesRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { vols: reader.elements(limits::STORAGE_VOL_LIST_MAX)?, ret: reader.uint()? })
     }
 }
@@ -13556,7 +13547,7 @@ impl Xdr for ConnectListAllNetworksArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { need_results: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -13585,7 +13576,7 @@ impl Xdr for ConnectListAllNetworksRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { nets: reader.elements(limits::NETWORK_LIST_MAX)?, ret: reader.uint()? })
     }
 }
@@ -13610,7 +13601,7 @@ impl Xdr for ConnectListAllInterfacesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { need_results: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -13639,7 +13630,7 @@ impl Xdr for ConnectListAllInterfacesRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { ifaces: reader.elements(limits::INTERFACE_LIST_MAX)?, ret: reader.uint()? })
     }
 }
@@ -13664,7 +13655,7 @@ impl Xdr for ConnectListAllNodeDevicesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { need_results: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -13693,7 +13684,7 @@ impl Xdr for ConnectListAllNodeDevicesRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { devices: reader.elements(limits::NODE_DEVICE_LIST_MAX)?, ret: reader.uint()? })
     }
 }
@@ -13718,7 +13709,7 @@ impl Xdr for ConnectListAllNwfiltersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { need_results: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -13747,7 +13738,7 @@ impl Xdr for ConnectListAllNwfiltersRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { filters: reader.elements(limits::NWFILTER_LIST_MAX)?, ret: reader.uint()? })
     }
 }
@@ -13772,7 +13763,7 @@ impl Xdr for ConnectListAllSecretsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { need_results: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -13801,7 +13792,7 @@ impl Xdr for ConnectListAllSecretsRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { secrets: reader.elements(limits::SECRET_LIST_MAX)?, ret: reader.uint()? })
     }
 }
@@ -13826,7 +13817,7 @@ impl Xdr for NodeSetMemoryParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::NODE_MEMORY_PARAMETERS_MAX)?, flags: reader.uint()? })
     }
 }
@@ -13856,7 +13847,7 @@ impl Xdr for NodeGetMemoryParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { nparams: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -13885,7 +13876,7 @@ impl Xdr for NodeGetMemoryParametersRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::NODE_MEMORY_PARAMETERS_MAX)?, nparams: reader.int()? })
     }
 }
@@ -13922,7 +13913,7 @@ impl Xdr for DomainBlockCommitArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             disk: reader.string(limits::STRING_MAX)?,
@@ -13972,7 +13963,7 @@ impl Xdr for NetworkUpdateArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             net: NonnullNetwork::decode(reader)?,
             command: reader.uint()?,
@@ -14002,7 +13993,7 @@ impl Xdr for DomainEventPmsuspendDiskMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -14034,7 +14025,7 @@ impl Xdr for NodeGetCpuMapArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { need_map: reader.int()?, need_online: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -14066,7 +14057,7 @@ impl Xdr for NodeGetCpuMapRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { cpumap: reader.opaque(limits::CPUMAP_MAX)?, online: reader.uint()?, ret: reader.int()? })
     }
 }
@@ -14098,7 +14089,7 @@ impl Xdr for DomainFstrimArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             mount_point: reader.optional_string(limits::STRING_MAX)?,
@@ -14139,7 +14130,7 @@ impl Xdr for DomainSendProcessSignalArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             pid_value: reader.hyper()?,
@@ -14177,7 +14168,7 @@ impl Xdr for DomainOpenChannelArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             name: reader.optional_string(limits::STRING_MAX)?,
@@ -14214,7 +14205,7 @@ impl Xdr for NodeDeviceLookupScsiHostByWwnArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             wwnn: reader.string(limits::STRING_MAX)?,
             wwpn: reader.string(limits::STRING_MAX)?,
@@ -14243,7 +14234,7 @@ impl Xdr for NodeDeviceLookupScsiHostByWwnRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dev.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dev: NonnullNodeDevice::decode(reader)? })
     }
 }
@@ -14268,7 +14259,7 @@ impl Xdr for DomainGetJobStatsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -14297,7 +14288,7 @@ impl Xdr for DomainGetJobStatsRet {
         writer.put_int(self.type_);
         writer.put_elements(&self.params, limits::DOMAIN_JOB_STATS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { type_: reader.int()?, params: reader.elements(limits::DOMAIN_JOB_STATS_MAX)? })
     }
 }
@@ -14322,7 +14313,7 @@ impl Xdr for DomainMigrateGetCompressionCacheArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -14349,7 +14340,7 @@ impl Xdr for DomainMigrateGetCompressionCacheRet {
         writer.put_uhyper(self.cache_size);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { cache_size: reader.uhyper()? })
     }
 }
@@ -14378,7 +14369,7 @@ impl Xdr for DomainMigrateSetCompressionCacheArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, cache_size: reader.uhyper()?, flags: reader.uint()? })
     }
 }
@@ -14412,7 +14403,7 @@ impl Xdr for NodeDeviceDetachFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             name: reader.string(limits::STRING_MAX)?,
             driver_name: reader.optional_string(limits::STRING_MAX)?,
@@ -14448,7 +14439,7 @@ impl Xdr for DomainMigrateBegin3ParamsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             params: reader.elements(limits::DOMAIN_MIGRATE_PARAM_LIST_MAX)?,
@@ -14480,7 +14471,7 @@ impl Xdr for DomainMigrateBegin3ParamsRet {
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)?;
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
             xml: reader.string(limits::STRING_MAX)?,
@@ -14510,7 +14501,7 @@ impl Xdr for DomainMigratePrepare3ParamsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             params: reader.elements(limits::DOMAIN_MIGRATE_PARAM_LIST_MAX)?,
             cookie_in: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
@@ -14542,7 +14533,7 @@ impl Xdr for DomainMigratePrepare3ParamsRet {
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)?;
         writer.put_optional_string(self.uri_out.as_ref(), limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
             uri_out: reader.optional_string(limits::STRING_MAX)?,
@@ -14552,7 +14543,7 @@ impl Xdr for DomainMigratePrepare3ParamsRet {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS` (304).
 ///
-/// Permissions: `domain:migrate`, `domain:start`, `domain:write`.
+/// Permissions: `domain:migrate`, `domain:start`, `domain:write`. Opens a stream that the client writes to.
 #[doc(alias = "remote_domain_migrate_prepare_tunnel3_params_args")]
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DomainMigratePrepareTunnel3ParamsArgs {
@@ -14572,7 +14563,7 @@ impl Xdr for DomainMigratePrepareTunnel3ParamsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             params: reader.elements(limits::DOMAIN_MIGRATE_PARAM_LIST_MAX)?,
             cookie_in: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
@@ -14601,7 +14592,7 @@ impl Xdr for DomainMigratePrepareTunnel3ParamsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)? })
     }
 }
@@ -14634,7 +14625,7 @@ impl Xdr for DomainMigratePerform3ParamsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             dconnuri: reader.optional_string(limits::STRING_MAX)?,
@@ -14665,7 +14656,7 @@ impl Xdr for DomainMigratePerform3ParamsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)? })
     }
 }
@@ -14695,7 +14686,7 @@ impl Xdr for DomainMigrateFinish3ParamsArgs {
         writer.put_int(self.cancelled);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             params: reader.elements(limits::DOMAIN_MIGRATE_PARAM_LIST_MAX)?,
             cookie_in: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
@@ -14728,7 +14719,7 @@ impl Xdr for DomainMigrateFinish3ParamsRet {
         self.dom.encode(writer)?;
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
@@ -14764,7 +14755,7 @@ impl Xdr for DomainMigrateConfirm3ParamsArgs {
         writer.put_int(self.cancelled);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             params: reader.elements(limits::DOMAIN_MIGRATE_PARAM_LIST_MAX)?,
@@ -14803,7 +14794,7 @@ impl Xdr for DomainSetMemoryStatsPeriodArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, period: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -14833,7 +14824,7 @@ impl Xdr for DomainCreateXmlWithFilesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml_desc: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -14858,7 +14849,7 @@ impl Xdr for DomainCreateXmlWithFilesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -14883,7 +14874,7 @@ impl Xdr for DomainCreateWithFilesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -14908,7 +14899,7 @@ impl Xdr for DomainCreateWithFilesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -14930,7 +14921,7 @@ impl Xdr for DomainEventDeviceRemovedMsg {
         self.dom.encode(writer)?;
         writer.put_string(&self.dev_alias, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, dev_alias: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -14962,7 +14953,7 @@ impl Xdr for ConnectGetCpuModelNamesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             arch: reader.string(limits::STRING_MAX)?,
             need_results: reader.int()?,
@@ -14995,7 +14986,7 @@ impl Xdr for ConnectGetCpuModelNamesRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             models: reader.strings(limits::CONNECT_CPU_MODELS_MAX, limits::STRING_MAX)?,
             ret: reader.int()?,
@@ -15023,7 +15014,7 @@ impl Xdr for ConnectNetworkEventRegisterAnyArgs {
         writer.put_int(self.event_id);
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { event_id: reader.int()?, net: Option::decode(reader)? })
     }
 }
@@ -15050,7 +15041,7 @@ impl Xdr for ConnectNetworkEventRegisterAnyRet {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()? })
     }
 }
@@ -15073,7 +15064,7 @@ impl Xdr for ConnectNetworkEventDeregisterAnyArgs {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()? })
     }
 }
@@ -15107,7 +15098,7 @@ impl Xdr for NetworkEventLifecycleMsg {
         writer.put_int(self.detail);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             net: NonnullNetwork::decode(reader)?,
@@ -15140,7 +15131,7 @@ impl Xdr for ConnectDomainEventCallbackRegisterAnyArgs {
         writer.put_int(self.event_id);
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { event_id: reader.int()?, dom: Option::decode(reader)? })
     }
 }
@@ -15167,7 +15158,7 @@ impl Xdr for ConnectDomainEventCallbackRegisterAnyRet {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()? })
     }
 }
@@ -15189,7 +15180,7 @@ impl Xdr for ConnectDomainEventCallbackDeregisterAnyArgs {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()? })
     }
 }
@@ -15216,7 +15207,7 @@ impl Xdr for DomainEventCallbackLifecycleMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()?, msg: DomainEventLifecycleMsg::decode(reader)? })
     }
 }
@@ -15242,7 +15233,7 @@ impl Xdr for DomainEventCallbackRebootMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()?, msg: DomainEventRebootMsg::decode(reader)? })
     }
 }
@@ -15268,7 +15259,7 @@ impl Xdr for DomainEventCallbackRtcChangeMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()?, msg: DomainEventRtcChangeMsg::decode(reader)? })
     }
 }
@@ -15294,7 +15285,7 @@ impl Xdr for DomainEventCallbackWatchdogMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()?, msg: DomainEventWatchdogMsg::decode(reader)? })
     }
 }
@@ -15320,7 +15311,7 @@ impl Xdr for DomainEventCallbackIoErrorMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()?, msg: DomainEventIoErrorMsg::decode(reader)? })
     }
 }
@@ -15346,7 +15337,7 @@ impl Xdr for DomainEventCallbackGraphicsMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()?, msg: DomainEventGraphicsMsg::decode(reader)? })
     }
 }
@@ -15372,7 +15363,7 @@ impl Xdr for DomainEventCallbackIoErrorReasonMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()?, msg: DomainEventIoErrorReasonMsg::decode(reader)? })
     }
 }
@@ -15398,7 +15389,7 @@ impl Xdr for DomainEventCallbackControlErrorMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()?, msg: DomainEventControlErrorMsg::decode(reader)? })
     }
 }
@@ -15424,7 +15415,7 @@ impl Xdr for DomainEventCallbackBlockJobMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()?, msg: DomainEventBlockJobMsg::decode(reader)? })
     }
 }
@@ -15450,7 +15441,7 @@ impl Xdr for DomainEventCallbackDiskChangeMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()?, msg: DomainEventDiskChangeMsg::decode(reader)? })
     }
 }
@@ -15476,7 +15467,7 @@ impl Xdr for DomainEventCallbackTrayChangeMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()?, msg: DomainEventTrayChangeMsg::decode(reader)? })
     }
 }
@@ -15505,7 +15496,7 @@ impl Xdr for DomainEventCallbackPmwakeupMsg {
         writer.put_int(self.reason);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             reason: reader.int()?,
@@ -15538,7 +15529,7 @@ impl Xdr for DomainEventCallbackPmsuspendMsg {
         writer.put_int(self.reason);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             reason: reader.int()?,
@@ -15568,7 +15559,7 @@ impl Xdr for DomainEventCallbackBalloonChangeMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()?, msg: DomainEventBalloonChangeMsg::decode(reader)? })
     }
 }
@@ -15597,7 +15588,7 @@ impl Xdr for DomainEventCallbackPmsuspendDiskMsg {
         writer.put_int(self.reason);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             reason: reader.int()?,
@@ -15627,7 +15618,7 @@ impl Xdr for DomainEventCallbackDeviceRemovedMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()?, msg: DomainEventDeviceRemovedMsg::decode(reader)? })
     }
 }
@@ -15662,7 +15653,7 @@ impl Xdr for DomainCoreDumpWithFormatArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             to: reader.string(limits::STRING_MAX)?,
@@ -15700,7 +15691,7 @@ impl Xdr for DomainFsfreezeArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             mountpoints: reader.strings(limits::DOMAIN_FSFREEZE_MOUNTPOINTS_MAX, limits::STRING_MAX)?,
@@ -15730,7 +15721,7 @@ impl Xdr for DomainFsfreezeRet {
         writer.put_int(self.filesystems);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { filesystems: reader.int()? })
     }
 }
@@ -15758,7 +15749,7 @@ impl Xdr for DomainFsthawArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             mountpoints: reader.strings(limits::DOMAIN_FSFREEZE_MOUNTPOINTS_MAX, limits::STRING_MAX)?,
@@ -15788,7 +15779,7 @@ impl Xdr for DomainFsthawRet {
         writer.put_int(self.filesystems);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { filesystems: reader.int()? })
     }
 }
@@ -15813,7 +15804,7 @@ impl Xdr for DomainGetTimeArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -15842,7 +15833,7 @@ impl Xdr for DomainGetTimeRet {
         writer.put_uint(self.nseconds);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { seconds: reader.hyper()?, nseconds: reader.uint()? })
     }
 }
@@ -15873,7 +15864,7 @@ impl Xdr for DomainSetTimeArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             seconds: reader.hyper()?,
@@ -15916,7 +15907,7 @@ impl Xdr for DomainEventBlockJob2Msg {
         writer.put_int(self.status);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             dom: NonnullDomain::decode(reader)?,
@@ -15959,7 +15950,7 @@ impl Xdr for NodeGetFreePagesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             pages: reader.elements(limits::NODE_MAX_CELLS)?,
             start_cell: reader.int()?,
@@ -15989,7 +15980,7 @@ impl Xdr for NodeGetFreePagesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.counts, limits::NODE_MAX_CELLS)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { counts: reader.elements(limits::NODE_MAX_CELLS)? })
     }
 }
@@ -16020,7 +16011,7 @@ impl Xdr for NetworkGetDhcpLeasesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             net: NonnullNetwork::decode(reader)?,
             mac: reader.optional_string(limits::STRING_MAX)?,
@@ -16054,7 +16045,7 @@ impl Xdr for NetworkGetDhcpLeasesRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { leases: reader.elements(limits::NETWORK_DHCP_LEASES_MAX)?, ret: reader.uint()? })
     }
 }
@@ -16088,7 +16079,7 @@ impl Xdr for ConnectGetDomainCapabilitiesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             emulatorbin: reader.optional_string(limits::STRING_MAX)?,
             arch: reader.optional_string(limits::STRING_MAX)?,
@@ -16119,7 +16110,7 @@ impl Xdr for ConnectGetDomainCapabilitiesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.capabilities, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { capabilities: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -16147,7 +16138,7 @@ impl Xdr for DomainOpenGraphicsFdArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, idx: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -16180,7 +16171,7 @@ impl Xdr for ConnectGetAllDomainStatsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             doms: reader.elements(limits::DOMAIN_LIST_MAX)?,
             stats: reader.uint()?,
@@ -16210,7 +16201,7 @@ impl Xdr for ConnectGetAllDomainStatsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.ret_stats, limits::DOMAIN_LIST_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { ret_stats: reader.elements(limits::DOMAIN_LIST_MAX)? })
     }
 }
@@ -16244,7 +16235,7 @@ impl Xdr for DomainBlockCopyArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             path: reader.string(limits::STRING_MAX)?,
@@ -16280,7 +16271,7 @@ impl Xdr for DomainEventCallbackTunableMsg {
         self.dom.encode(writer)?;
         writer.put_elements(&self.params, limits::DOMAIN_EVENT_TUNABLE_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             dom: NonnullDomain::decode(reader)?,
@@ -16326,7 +16317,7 @@ impl Xdr for NodeAllocPagesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             page_sizes: reader.elements(limits::NODE_MAX_CELLS)?,
             page_counts: reader.elements(limits::NODE_MAX_CELLS)?,
@@ -16358,7 +16349,7 @@ impl Xdr for NodeAllocPagesRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { ret: reader.int()? })
     }
 }
@@ -16387,7 +16378,7 @@ impl Xdr for DomainEventCallbackAgentLifecycleMsg {
         writer.put_int(self.reason);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             dom: NonnullDomain::decode(reader)?,
@@ -16421,7 +16412,7 @@ impl Xdr for DomainGetFsinfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -16450,7 +16441,7 @@ impl Xdr for DomainGetFsinfoRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { info: reader.elements(limits::DOMAIN_FSINFO_MAX)?, ret: reader.uint()? })
     }
 }
@@ -16475,7 +16466,7 @@ impl Xdr for DomainDefineXmlFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -16500,7 +16491,7 @@ impl Xdr for DomainDefineXmlFlagsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -16525,7 +16516,7 @@ impl Xdr for DomainGetIothreadInfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -16554,7 +16545,7 @@ impl Xdr for DomainGetIothreadInfoRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { info: reader.elements(limits::IOTHREAD_INFO_MAX)?, ret: reader.uint()? })
     }
 }
@@ -16585,7 +16576,7 @@ impl Xdr for DomainPinIothreadArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             iothreads_id: reader.uint()?,
@@ -16623,7 +16614,7 @@ impl Xdr for DomainInterfaceAddressesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, source: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -16648,7 +16639,7 @@ impl Xdr for DomainInterfaceAddressesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.ifaces, limits::DOMAIN_INTERFACE_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { ifaces: reader.elements(limits::DOMAIN_INTERFACE_MAX)? })
     }
 }
@@ -16674,7 +16665,7 @@ impl Xdr for DomainEventCallbackDeviceAddedMsg {
         self.dom.encode(writer)?;
         writer.put_string(&self.dev_alias, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             dom: NonnullDomain::decode(reader)?,
@@ -16710,7 +16701,7 @@ impl Xdr for DomainAddIothreadArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, iothread_id: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -16743,7 +16734,7 @@ impl Xdr for DomainDelIothreadArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, iothread_id: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -16779,7 +16770,7 @@ impl Xdr for DomainSetUserPasswordArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             user: reader.optional_string(limits::STRING_MAX)?,
@@ -16817,7 +16808,7 @@ impl Xdr for DomainRenameArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             new_name: reader.optional_string(limits::STRING_MAX)?,
@@ -16847,7 +16838,7 @@ impl Xdr for DomainRenameRet {
         writer.put_int(self.retcode);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { retcode: reader.int()? })
     }
 }
@@ -16873,7 +16864,7 @@ impl Xdr for DomainEventCallbackMigrationIterationMsg {
         writer.put_int(self.iteration);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()?, dom: NonnullDomain::decode(reader)?, iteration: reader.int()? })
     }
 }
@@ -16896,7 +16887,7 @@ impl Xdr for ConnectRegisterCloseCallbackArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -16920,7 +16911,7 @@ impl Xdr for ConnectUnregisterCloseCallbackArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self)
     }
 }
@@ -16944,7 +16935,7 @@ impl Xdr for ConnectEventConnectionClosedMsg {
         writer.put_int(self.reason);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { reason: reader.int()? })
     }
 }
@@ -16973,7 +16964,7 @@ impl Xdr for DomainEventCallbackJobCompletedMsg {
         self.dom.encode(writer)?;
         writer.put_elements(&self.params, limits::DOMAIN_JOB_STATS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             dom: NonnullDomain::decode(reader)?,
@@ -17006,7 +16997,7 @@ impl Xdr for DomainMigrateStartPostCopyArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -17036,7 +17027,7 @@ impl Xdr for DomainGetPerfEventsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -17061,7 +17052,7 @@ impl Xdr for DomainGetPerfEventsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::DOMAIN_PERF_EVENTS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::DOMAIN_PERF_EVENTS_MAX)? })
     }
 }
@@ -17089,7 +17080,7 @@ impl Xdr for DomainSetPerfEventsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             params: reader.elements(limits::DOMAIN_PERF_EVENTS_MAX)?,
@@ -17124,7 +17115,7 @@ impl Xdr for DomainEventCallbackDeviceRemovalFailedMsg {
         self.dom.encode(writer)?;
         writer.put_string(&self.dev_alias, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             dom: NonnullDomain::decode(reader)?,
@@ -17157,7 +17148,7 @@ impl Xdr for ConnectStoragePoolEventRegisterAnyArgs {
         writer.put_int(self.event_id);
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { event_id: reader.int()?, pool: Option::decode(reader)? })
     }
 }
@@ -17184,7 +17175,7 @@ impl Xdr for ConnectStoragePoolEventRegisterAnyRet {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()? })
     }
 }
@@ -17207,7 +17198,7 @@ impl Xdr for ConnectStoragePoolEventDeregisterAnyArgs {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()? })
     }
 }
@@ -17241,7 +17232,7 @@ impl Xdr for StoragePoolEventLifecycleMsg {
         writer.put_int(self.detail);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             pool: NonnullStoragePool::decode(reader)?,
@@ -17275,7 +17266,7 @@ impl Xdr for DomainGetGuestVcpusArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -17300,7 +17291,7 @@ impl Xdr for DomainGetGuestVcpusRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::DOMAIN_GUEST_VCPU_PARAMS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::DOMAIN_GUEST_VCPU_PARAMS_MAX)? })
     }
 }
@@ -17331,7 +17322,7 @@ impl Xdr for DomainSetGuestVcpusArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             cpumap: reader.string(limits::STRING_MAX)?,
@@ -17363,7 +17354,7 @@ impl Xdr for StoragePoolEventRefreshMsg {
         writer.put_int(self.callback_id);
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()?, pool: NonnullStoragePool::decode(reader)? })
     }
 }
@@ -17392,7 +17383,7 @@ impl Xdr for ConnectNodeDeviceEventRegisterAnyArgs {
         writer.put_int(self.event_id);
         self.dev.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { event_id: reader.int()?, dev: Option::decode(reader)? })
     }
 }
@@ -17419,7 +17410,7 @@ impl Xdr for ConnectNodeDeviceEventRegisterAnyRet {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()? })
     }
 }
@@ -17442,7 +17433,7 @@ impl Xdr for ConnectNodeDeviceEventDeregisterAnyArgs {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()? })
     }
 }
@@ -17476,7 +17467,7 @@ impl Xdr for NodeDeviceEventLifecycleMsg {
         writer.put_int(self.detail);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             dev: NonnullNodeDevice::decode(reader)?,
@@ -17507,7 +17498,7 @@ impl Xdr for NodeDeviceEventUpdateMsg {
         writer.put_int(self.callback_id);
         self.dev.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()?, dev: NonnullNodeDevice::decode(reader)? })
     }
 }
@@ -17536,7 +17527,7 @@ impl Xdr for StorageVolGetInfoFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { vol: NonnullStorageVol::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -17569,7 +17560,7 @@ impl Xdr for StorageVolGetInfoFlagsRet {
         writer.put_uhyper(self.allocation);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { type_: reader.char()?, capacity: reader.uhyper()?, allocation: reader.uhyper()? })
     }
 }
@@ -17598,7 +17589,7 @@ impl Xdr for DomainEventCallbackMetadataChangeMsg {
         writer.put_int(self.type_);
         writer.put_optional_string(self.nsuri.as_ref(), limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             dom: NonnullDomain::decode(reader)?,
@@ -17632,7 +17623,7 @@ impl Xdr for ConnectSecretEventRegisterAnyArgs {
         writer.put_int(self.event_id);
         self.secret.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { event_id: reader.int()?, secret: Option::decode(reader)? })
     }
 }
@@ -17659,7 +17650,7 @@ impl Xdr for ConnectSecretEventRegisterAnyRet {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()? })
     }
 }
@@ -17682,7 +17673,7 @@ impl Xdr for ConnectSecretEventDeregisterAnyArgs {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()? })
     }
 }
@@ -17716,7 +17707,7 @@ impl Xdr for SecretEventLifecycleMsg {
         writer.put_int(self.detail);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             secret: NonnullSecret::decode(reader)?,
@@ -17747,7 +17738,7 @@ impl Xdr for SecretEventValueChangedMsg {
         writer.put_int(self.callback_id);
         self.secret.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()?, secret: NonnullSecret::decode(reader)? })
     }
 }
@@ -17782,7 +17773,7 @@ impl Xdr for DomainSetVcpuArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             cpumap: reader.string(limits::STRING_MAX)?,
@@ -17827,7 +17818,7 @@ impl Xdr for DomainEventBlockThresholdMsg {
         writer.put_uhyper(self.excess);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             dom: NonnullDomain::decode(reader)?,
@@ -17869,7 +17860,7 @@ impl Xdr for DomainSetBlockThresholdArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             dev: reader.string(limits::STRING_MAX)?,
@@ -17904,7 +17895,7 @@ impl Xdr for DomainMigrateGetMaxDowntimeArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -17930,7 +17921,7 @@ impl Xdr for DomainMigrateGetMaxDowntimeRet {
         writer.put_uhyper(self.downtime);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { downtime: reader.uhyper()? })
     }
 }
@@ -17955,7 +17946,7 @@ impl Xdr for DomainManagedSaveGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -17980,7 +17971,7 @@ impl Xdr for DomainManagedSaveGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -18008,7 +17999,7 @@ impl Xdr for DomainManagedSaveDefineXmlArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             dxml: reader.optional_string(limits::STRING_MAX)?,
@@ -18049,7 +18040,7 @@ impl Xdr for DomainSetLifecycleActionArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             type_: reader.uint()?,
@@ -18080,7 +18071,7 @@ impl Xdr for StoragePoolLookupByTargetPathArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.path, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { path: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -18105,7 +18096,7 @@ impl Xdr for StoragePoolLookupByTargetPathRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { pool: NonnullStoragePool::decode(reader)? })
     }
 }
@@ -18133,7 +18124,7 @@ impl Xdr for DomainDetachDeviceAliasArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             alias: reader.string(limits::STRING_MAX)?,
@@ -18180,7 +18171,7 @@ impl Xdr for ConnectCompareHypervisorCpuArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             emulator: reader.optional_string(limits::STRING_MAX)?,
             arch: reader.optional_string(limits::STRING_MAX)?,
@@ -18213,7 +18204,7 @@ impl Xdr for ConnectCompareHypervisorCpuRet {
         writer.put_int(self.result);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { result: reader.int()? })
     }
 }
@@ -18251,7 +18242,7 @@ impl Xdr for ConnectBaselineHypervisorCpuArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             emulator: reader.optional_string(limits::STRING_MAX)?,
             arch: reader.optional_string(limits::STRING_MAX)?,
@@ -18283,7 +18274,7 @@ impl Xdr for ConnectBaselineHypervisorCpuRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.cpu, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { cpu: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -18308,7 +18299,7 @@ impl Xdr for NodeGetSevInfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { nparams: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -18337,7 +18328,7 @@ impl Xdr for NodeGetSevInfoRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::NODE_SEV_INFO_MAX)?, nparams: reader.int()? })
     }
 }
@@ -18362,7 +18353,7 @@ impl Xdr for DomainGetLaunchSecurityInfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -18387,7 +18378,7 @@ impl Xdr for DomainGetLaunchSecurityInfoRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::DOMAIN_LAUNCH_SECURITY_INFO_PARAMS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::DOMAIN_LAUNCH_SECURITY_INFO_PARAMS_MAX)? })
     }
 }
@@ -18408,7 +18399,7 @@ impl Xdr for NwfilterBindingLookupByPortDevArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -18433,7 +18424,7 @@ impl Xdr for NwfilterBindingLookupByPortDevRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.nwfilter.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { nwfilter: NonnullNwfilterBinding::decode(reader)? })
     }
 }
@@ -18458,7 +18449,7 @@ impl Xdr for NwfilterBindingGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { nwfilter: NonnullNwfilterBinding::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -18483,7 +18474,7 @@ impl Xdr for NwfilterBindingGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -18508,7 +18499,7 @@ impl Xdr for NwfilterBindingCreateXmlArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -18533,7 +18524,7 @@ impl Xdr for NwfilterBindingCreateXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.nwfilter.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { nwfilter: NonnullNwfilterBinding::decode(reader)? })
     }
 }
@@ -18554,7 +18545,7 @@ impl Xdr for NwfilterBindingDeleteArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.nwfilter.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { nwfilter: NonnullNwfilterBinding::decode(reader)? })
     }
 }
@@ -18584,7 +18575,7 @@ impl Xdr for ConnectListAllNwfilterBindingsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { need_results: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -18613,7 +18604,7 @@ impl Xdr for ConnectListAllNwfilterBindingsRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { bindings: reader.elements(limits::NWFILTER_BINDING_LIST_MAX)?, ret: reader.uint()? })
     }
 }
@@ -18644,7 +18635,7 @@ impl Xdr for DomainSetIothreadParamsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             iothread_id: reader.uint()?,
@@ -18676,7 +18667,7 @@ impl Xdr for ConnectGetStoragePoolCapabilitiesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { flags: reader.uint()? })
     }
 }
@@ -18701,7 +18692,7 @@ impl Xdr for ConnectGetStoragePoolCapabilitiesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.capabilities, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { capabilities: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -18729,7 +18720,7 @@ impl Xdr for NetworkListAllPortsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             network: NonnullNetwork::decode(reader)?,
             need_results: reader.int()?,
@@ -18762,7 +18753,7 @@ impl Xdr for NetworkListAllPortsRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { ports: reader.elements(limits::NETWORK_PORT_LIST_MAX)?, ret: reader.uint()? })
     }
 }
@@ -18787,7 +18778,7 @@ impl Xdr for NetworkPortLookupByUuidArgs {
         writer.put_fixed_opaque(self.uuid.as_bytes());
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             network: NonnullNetwork::decode(reader)?,
             uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
@@ -18815,7 +18806,7 @@ impl Xdr for NetworkPortLookupByUuidRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.port.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { port: NonnullNetworkPort::decode(reader)? })
     }
 }
@@ -18843,7 +18834,7 @@ impl Xdr for NetworkPortCreateXmlArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             network: NonnullNetwork::decode(reader)?,
             xml: reader.string(limits::STRING_MAX)?,
@@ -18872,7 +18863,7 @@ impl Xdr for NetworkPortCreateXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.port.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { port: NonnullNetworkPort::decode(reader)? })
     }
 }
@@ -18900,7 +18891,7 @@ impl Xdr for NetworkPortGetParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { port: NonnullNetworkPort::decode(reader)?, nparams: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -18929,7 +18920,7 @@ impl Xdr for NetworkPortGetParametersRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::NETWORK_PORT_PARAMETERS_MAX)?, nparams: reader.int()? })
     }
 }
@@ -18957,7 +18948,7 @@ impl Xdr for NetworkPortSetParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             port: NonnullNetworkPort::decode(reader)?,
             params: reader.elements(limits::NETWORK_PORT_PARAMETERS_MAX)?,
@@ -18991,7 +18982,7 @@ impl Xdr for NetworkPortGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { port: NonnullNetworkPort::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -19016,7 +19007,7 @@ impl Xdr for NetworkPortGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -19041,7 +19032,7 @@ impl Xdr for NetworkPortDeleteArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { port: NonnullNetworkPort::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -19074,7 +19065,7 @@ impl Xdr for DomainCheckpointCreateXmlArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             xml_desc: reader.string(limits::STRING_MAX)?,
@@ -19103,7 +19094,7 @@ impl Xdr for DomainCheckpointCreateXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.checkpoint.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { checkpoint: NonnullDomainCheckpoint::decode(reader)? })
     }
 }
@@ -19128,7 +19119,7 @@ impl Xdr for DomainCheckpointGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { checkpoint: NonnullDomainCheckpoint::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -19153,7 +19144,7 @@ impl Xdr for DomainCheckpointGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -19181,7 +19172,7 @@ impl Xdr for DomainListAllCheckpointsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, need_results: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -19210,7 +19201,7 @@ impl Xdr for DomainListAllCheckpointsRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { checkpoints: reader.elements(limits::DOMAIN_CHECKPOINT_LIST_MAX)?, ret: reader.int()? })
     }
 }
@@ -19238,7 +19229,7 @@ impl Xdr for DomainCheckpointListAllChildrenArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             checkpoint: NonnullDomainCheckpoint::decode(reader)?,
             need_results: reader.int()?,
@@ -19271,7 +19262,7 @@ impl Xdr for DomainCheckpointListAllChildrenRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { checkpoints: reader.elements(limits::DOMAIN_CHECKPOINT_LIST_MAX)?, ret: reader.int()? })
     }
 }
@@ -19299,7 +19290,7 @@ impl Xdr for DomainCheckpointLookupByNameArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -19328,7 +19319,7 @@ impl Xdr for DomainCheckpointLookupByNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.checkpoint.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { checkpoint: NonnullDomainCheckpoint::decode(reader)? })
     }
 }
@@ -19353,7 +19344,7 @@ impl Xdr for DomainCheckpointGetParentArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { checkpoint: NonnullDomainCheckpoint::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -19378,7 +19369,7 @@ impl Xdr for DomainCheckpointGetParentRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.parent.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { parent: NonnullDomainCheckpoint::decode(reader)? })
     }
 }
@@ -19403,7 +19394,7 @@ impl Xdr for DomainCheckpointDeleteArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { checkpoint: NonnullDomainCheckpoint::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -19436,7 +19427,7 @@ impl Xdr for DomainGetGuestInfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, types: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -19461,7 +19452,7 @@ impl Xdr for DomainGetGuestInfoRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::DOMAIN_GUEST_INFO_PARAMS_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::DOMAIN_GUEST_INFO_PARAMS_MAX)? })
     }
 }
@@ -19486,7 +19477,7 @@ impl Xdr for ConnectSetIdentityArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::CONNECT_IDENTITY_PARAMS_MAX)?, flags: reader.uint()? })
     }
 }
@@ -19519,7 +19510,7 @@ impl Xdr for DomainAgentSetResponseTimeoutArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, timeout: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -19545,7 +19536,7 @@ impl Xdr for DomainAgentSetResponseTimeoutRet {
         writer.put_int(self.result);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { result: reader.int()? })
     }
 }
@@ -19576,7 +19567,7 @@ impl Xdr for DomainBackupBeginArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             backup_xml: reader.string(limits::STRING_MAX)?,
@@ -19611,7 +19602,7 @@ impl Xdr for DomainBackupGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -19636,7 +19627,7 @@ impl Xdr for DomainBackupGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -19668,7 +19659,7 @@ impl Xdr for DomainEventMemoryFailureMsg {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             dom: NonnullDomain::decode(reader)?,
@@ -19706,7 +19697,7 @@ impl Xdr for DomainAuthorizedSshKeysGetArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             user: reader.string(limits::STRING_MAX)?,
@@ -19735,7 +19726,7 @@ impl Xdr for DomainAuthorizedSshKeysGetRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.keys, limits::DOMAIN_AUTHORIZED_SSH_KEYS_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { keys: reader.strings(limits::DOMAIN_AUTHORIZED_SSH_KEYS_MAX, limits::STRING_MAX)? })
     }
 }
@@ -19766,7 +19757,7 @@ impl Xdr for DomainAuthorizedSshKeysSetArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             user: reader.string(limits::STRING_MAX)?,
@@ -19801,7 +19792,7 @@ impl Xdr for DomainGetMessagesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -19826,7 +19817,7 @@ impl Xdr for DomainGetMessagesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.msgs, limits::DOMAIN_MESSAGES_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { msgs: reader.strings(limits::DOMAIN_MESSAGES_MAX, limits::STRING_MAX)? })
     }
 }
@@ -19854,7 +19845,7 @@ impl Xdr for DomainStartDirtyRateCalcArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, seconds: reader.int()?, flags: reader.uint()? })
     }
 }
@@ -19884,7 +19875,7 @@ impl Xdr for NodeDeviceDefineXmlArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml_desc: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -19909,7 +19900,7 @@ impl Xdr for NodeDeviceDefineXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dev.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dev: NonnullNodeDevice::decode(reader)? })
     }
 }
@@ -19934,7 +19925,7 @@ impl Xdr for NodeDeviceUndefineArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -19964,7 +19955,7 @@ impl Xdr for NodeDeviceCreateArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -19994,7 +19985,7 @@ impl Xdr for NwfilterDefineXmlFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -20019,7 +20010,7 @@ impl Xdr for NwfilterDefineXmlFlagsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.nwfilter.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { nwfilter: NonnullNwfilter::decode(reader)? })
     }
 }
@@ -20044,7 +20035,7 @@ impl Xdr for NetworkDefineXmlFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -20069,7 +20060,7 @@ impl Xdr for NetworkDefineXmlFlagsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { net: NonnullNetwork::decode(reader)? })
     }
 }
@@ -20090,7 +20081,7 @@ impl Xdr for NodeDeviceGetAutostartArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -20116,7 +20107,7 @@ impl Xdr for NodeDeviceGetAutostartRet {
         writer.put_int(self.autostart);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { autostart: reader.int()? })
     }
 }
@@ -20141,7 +20132,7 @@ impl Xdr for NodeDeviceSetAutostartArgs {
         writer.put_int(self.autostart);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)?, autostart: reader.int()? })
     }
 }
@@ -20167,7 +20158,7 @@ impl Xdr for NodeDeviceIsPersistentArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -20193,7 +20184,7 @@ impl Xdr for NodeDeviceIsPersistentRet {
         writer.put_int(self.persistent);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { persistent: reader.int()? })
     }
 }
@@ -20214,7 +20205,7 @@ impl Xdr for NodeDeviceIsActiveArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { name: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -20240,7 +20231,7 @@ impl Xdr for NodeDeviceIsActiveRet {
         writer.put_int(self.active);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { active: reader.int()? })
     }
 }
@@ -20265,7 +20256,7 @@ impl Xdr for NetworkCreateXmlFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
     }
 }
@@ -20290,7 +20281,7 @@ impl Xdr for NetworkCreateXmlFlagsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { net: NonnullNetwork::decode(reader)? })
     }
 }
@@ -20319,7 +20310,7 @@ impl Xdr for DomainEventMemoryDeviceSizeChangeMsg {
         writer.put_uhyper(self.size);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             dom: NonnullDomain::decode(reader)?,
@@ -20356,7 +20347,7 @@ impl Xdr for DomainSetLaunchSecurityStateArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             params: reader.elements(limits::DOMAIN_LAUNCH_SECURITY_STATE_PARAMS_MAX)?,
@@ -20393,7 +20384,7 @@ impl Xdr for DomainSaveParamsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             params: reader.elements(limits::DOMAIN_SAVE_PARAMS_MAX)?,
@@ -20427,7 +20418,7 @@ impl Xdr for DomainRestoreParamsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { params: reader.elements(limits::DOMAIN_SAVE_PARAMS_MAX)?, flags: reader.uint()? })
     }
 }
@@ -20457,7 +20448,7 @@ impl Xdr for DomainAbortJobFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
     }
 }
@@ -20490,7 +20481,7 @@ impl Xdr for DomainFdAssociateArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             name: reader.string(limits::STRING_MAX)?,
@@ -20537,7 +20528,7 @@ impl Xdr for NetworkSetMetadataArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             network: NonnullNetwork::decode(reader)?,
             type_: reader.int()?,
@@ -20581,7 +20572,7 @@ impl Xdr for NetworkGetMetadataArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             network: NonnullNetwork::decode(reader)?,
             type_: reader.int()?,
@@ -20611,7 +20602,7 @@ impl Xdr for NetworkGetMetadataRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.metadata, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { metadata: reader.string(limits::STRING_MAX)? })
     }
 }
@@ -20640,7 +20631,7 @@ impl Xdr for NetworkEventCallbackMetadataChangeMsg {
         writer.put_int(self.type_);
         writer.put_optional_string(self.nsuri.as_ref(), limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             net: NonnullNetwork::decode(reader)?,
@@ -20677,7 +20668,7 @@ impl Xdr for NodeDeviceUpdateArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             name: reader.string(limits::STRING_MAX)?,
             xml_desc: reader.string(limits::STRING_MAX)?,
@@ -20715,7 +20706,7 @@ impl Xdr for DomainGraphicsReloadArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, type_: reader.uint()?, flags: reader.uint()? })
     }
 }
@@ -20741,7 +20732,7 @@ impl Xdr for DomainGetAutostartOnceArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)? })
     }
 }
@@ -20767,7 +20758,7 @@ impl Xdr for DomainGetAutostartOnceRet {
         writer.put_int(self.autostart);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { autostart: reader.int()? })
     }
 }
@@ -20792,7 +20783,7 @@ impl Xdr for DomainSetAutostartOnceArgs {
         writer.put_int(self.autostart);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { dom: NonnullDomain::decode(reader)?, autostart: reader.int()? })
     }
 }
@@ -20828,7 +20819,7 @@ impl Xdr for DomainSetThrottleGroupArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             group: reader.string(limits::STRING_MAX)?,
@@ -20866,7 +20857,7 @@ impl Xdr for DomainDelThrottleGroupArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             group: reader.optional_string(limits::STRING_MAX)?,
@@ -20908,7 +20899,7 @@ impl Xdr for DomainEventNicMacChangeMsg {
         writer.put_string(&self.old_mac, limits::STRING_MAX)?;
         writer.put_string(&self.new_mac, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             dom: NonnullDomain::decode(reader)?,
@@ -20946,7 +20937,7 @@ impl Xdr for DomainEventVcpuRemovedMsg {
         writer.put_uint(self.vcpuid);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { callback_id: reader.int()?, dom: NonnullDomain::decode(reader)?, vcpuid: reader.uint()? })
     }
 }
@@ -20985,7 +20976,7 @@ impl Xdr for DomainEventCallbackChannelLifecycleMsg {
         writer.put_int(self.reason);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             callback_id: reader.int()?,
             dom: NonnullDomain::decode(reader)?,
@@ -21026,7 +21017,7 @@ impl Xdr for DomainAnnounceInterfaceArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             dom: NonnullDomain::decode(reader)?,
             device: reader.optional_string(limits::STRING_MAX)?,

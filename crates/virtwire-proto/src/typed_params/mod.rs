@@ -88,7 +88,7 @@ impl Xdr for TypedParam {
     }
 
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let field = reader.string(STRING_MAX)?;
         let value = TypedValue::decode(reader)?;
         Ok(Self { field, value })

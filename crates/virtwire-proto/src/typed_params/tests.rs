@@ -104,7 +104,7 @@ fn a_value_of_each_type_round_trips() {
     let params = one_of_each_type();
     let mut buffer = bytes::BytesMut::new();
     Writer::new(&mut buffer).put_elements(&params, 16).unwrap();
-    let back: Vec<TypedParam> = Reader::new(buffer.freeze()).elements(16).unwrap();
+    let back: Vec<TypedParam> = Reader::new(&buffer.freeze()).elements(16).unwrap();
     assert_eq!(TypedParams::from(back), params);
 }
 

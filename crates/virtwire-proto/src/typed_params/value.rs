@@ -133,8 +133,7 @@ impl Xdr for TypedValue {
     }
 
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
-        let offset = reader.position();
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         match reader.int()? {
             1 => reader.int().map(Self::Int),
             2 => reader.uint().map(Self::Uint),
@@ -143,11 +142,10 @@ impl Xdr for TypedValue {
             5 => reader.double().map(Self::Double),
             6 => reader.int().map(Self::Boolean),
             7 => reader.string(STRING_MAX).map(Self::String),
-            value => Err(DecodeError {
-                offset,
-                length: reader.position() + reader.remaining(),
-                kind: DecodeErrorKind::UnknownDiscriminant { union: "remote_typed_param_value", value },
-            }),
+            value => {
+                let union = "remote_typed_param_value";
+                Err(reader.error(4, DecodeErrorKind::UnknownDiscriminant { union, value }))
+            }
         }
     }
 }

@@ -21,12 +21,11 @@ mod reader;
 mod text;
 mod writer;
 
-pub use reader::{DecodeError, DecodeErrorKind, Reader};
+pub use reader::{DecodeError, DecodeErrorKind, DecodeFailure, Reader};
 pub use text::Text;
-pub use writer::{EncodeError, Writer};
+pub use writer::{EncodeError, EncodeFailure, Writer};
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -48,7 +47,7 @@ pub trait Xdr: Sized {
     ///
     /// # Errors
     /// [`DecodeError`] where bytes are missing, a maximum is passed or a union's discriminant is not known.
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError>;
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
 }
 
 macro_rules! words {
@@ -61,7 +60,7 @@ macro_rules! words {
                 Ok(())
             }
             #[inline]
-            fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+            fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 reader.$read()
             }
         }
@@ -85,7 +84,7 @@ impl Xdr for () {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(())
     }
 }
@@ -98,7 +97,7 @@ impl Xdr for Uuid {
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         reader.fixed_opaque().map(Uuid::from_bytes)
     }
 }
@@ -112,7 +111,7 @@ impl<T: Xdr> Xdr for Option<T> {
         self.as_ref().map_or(Ok(()), |value| value.encode(writer))
     }
     #[inline]
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         if reader.uint()? == 0 { Ok(None) } else { T::decode(reader).map(Some) }
     }
 }
@@ -122,7 +121,7 @@ impl<T: Xdr> Xdr for Box<T> {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         T::encode(self, writer)
     }
-    fn decode(reader: &mut Reader) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         T::decode(reader).map(Box::new)
     }
 }
@@ -149,14 +148,5 @@ pub fn to_bytes<T: Xdr>(value: &T) -> Result<Bytes, EncodeError> {
 /// # Errors
 /// As [`Xdr::decode`].
 pub fn from_bytes<T: Xdr>(bytes: Bytes) -> Result<T, DecodeError> {
-    T::decode(&mut Reader::new(bytes))
-}
-
-/// Takes `count` values: shared by counted and fixed arrays.
-fn decode_elements<T: Xdr>(reader: &mut Reader, count: usize) -> Result<Vec<T>, DecodeError> {
-    let mut elements = Vec::with_capacity(count);
-    for _ in 0..count {
-        elements.push(T::decode(reader)?);
-    }
-    Ok(elements)
+    T::decode(&mut Reader::new(&bytes))
 }

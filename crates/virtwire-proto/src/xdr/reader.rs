@@ -1,27 +1,43 @@
 //! Takes values from the front of a payload.
 
-use super::{Text, Xdr, decode_elements};
+use super::{Text, Xdr};
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::ops::{Deref, Range};
 
 /// Reads XDR values one after the other out of a payload.
 ///
 /// Strings and opaque data share the payload's memory: nothing is copied, and nothing is reserved for what a
 /// count merely announces.
 #[derive(Debug, Clone)]
-pub struct Reader {
-    payload: Bytes,
+pub struct Reader<'a> {
+    payload: &'a Bytes,
+    /// What is left of it.
+    rest: &'a [u8],
     /// The same payload, once a string has had to share it.
     shared: Option<Arc<Bytes>>,
-    position: usize,
 }
 
-/// Why a payload could not be decoded, and where.
+/// Why a payload could not be decoded, and where: see the fields of [`DecodeFailure`].
+// Boxed, so that the results of a payload's thousands of small reads fit into registers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct DecodeError(Box<DecodeFailure>);
+
+impl Deref for DecodeError {
+    type Target = DecodeFailure;
+    fn deref(&self) -> &DecodeFailure {
+        &self.0
+    }
+}
+
+/// What a [`DecodeError`] says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("at byte {offset} of {length}: {kind}")]
 #[non_exhaustive]
-pub struct DecodeError {
+pub struct DecodeFailure {
     /// How far into the payload the value begins that could not be read, in bytes.
     pub offset: usize,
     /// How long the payload is, in bytes.
@@ -72,47 +88,53 @@ pub enum DecodeErrorKind {
     },
 }
 
-impl Reader {
+impl<'a> Reader<'a> {
     /// A reader at the front of `payload`.
     #[must_use]
-    pub fn new(payload: Bytes) -> Self {
-        Self { payload, shared: None, position: 0 }
+    pub fn new(payload: &'a Bytes) -> Self {
+        Self { payload, rest: payload, shared: None }
     }
 
     /// How many bytes have been read.
     #[must_use]
     pub fn position(&self) -> usize {
-        self.position
+        self.payload.len() - self.rest.len()
     }
 
     /// How many bytes are left.
     #[must_use]
     pub fn remaining(&self) -> usize {
-        self.payload.len() - self.position
+        self.rest.len()
     }
 
     /// The bytes that are left, sharing the payload's memory.
     #[must_use]
     pub fn rest(&self) -> Bytes {
-        self.payload.slice(self.position..)
+        self.payload.slice(self.position()..)
     }
 
-    /// An error about the value that begins where the reader stands.
+    /// An error about the value that begins `behind` bytes before where the reader stands.
     #[cold]
     #[must_use]
-    pub fn error(&self, kind: DecodeErrorKind) -> DecodeError {
-        DecodeError { offset: self.position, length: self.payload.len(), kind }
+    pub fn error(&self, behind: usize, kind: DecodeErrorKind) -> DecodeError {
+        let offset = self.position().saturating_sub(behind);
+        DecodeError(Box::new(DecodeFailure { offset, length: self.payload.len(), kind }))
     }
 
-    #[inline]
+    #[cold]
+    fn truncated(&self, behind: usize, wanted: usize) -> DecodeError {
+        self.error(behind, DecodeErrorKind::Truncated { wanted, left: behind + self.remaining() })
+    }
+
+    #[inline(always)]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let rest = &self.payload[self.position..];
-        let Some(bytes) = rest.first_chunk::<N>() else {
-            return Err(self.error(DecodeErrorKind::Truncated { wanted: N, left: rest.len() }));
-        };
-        let bytes = *bytes;
-        self.position += N;
-        Ok(bytes)
+        match self.rest.split_first_chunk() {
+            Some((&array, rest)) => {
+                self.rest = rest;
+                Ok(array)
+            }
+            None => Err(self.truncated(0, N)),
+        }
     }
 
     /// A C `int`.
@@ -206,39 +228,47 @@ impl Reader {
         self.array()
     }
 
-    /// A length word, then that many bytes and their padding; gives where they are.
-    #[inline]
-    fn counted(&mut self, what: &'static str, max: u32) -> Result<core::ops::Range<usize>, DecodeError> {
-        let start = self.position;
+    /// A length word, then that many bytes and their padding: gives what is there from the first byte on, and
+    /// how many of them belong to the value.
+    #[inline(always)]
+    fn counted(&mut self, what: &'static str, max: u32) -> Result<(&'a [u8], usize), DecodeError> {
         let count = self.uint()?;
-        let padded = (count as usize).next_multiple_of(4);
-        let left = self.remaining();
-        if count > max || padded > left {
-            self.position = start;
-            let kind = if count > max {
-                DecodeErrorKind::TooLong { what, count, max }
-            } else {
-                DecodeErrorKind::Truncated { wanted: 4 + padded, left: 4 + left }
-            };
-            return Err(self.error(kind));
+        // A peer may announce what no 32-bit machine can round up.
+        let len = count as usize;
+        let padded = len.checked_next_multiple_of(4).unwrap_or(usize::MAX);
+        if count > max {
+            return Err(self.error(4, DecodeErrorKind::TooLong { what, count, max }));
         }
-        let begin = self.position;
-        self.position += padded;
-        Ok(begin..begin + count as usize)
+        let Some(rest) = self.rest.get(padded..) else {
+            return Err(self.truncated(4, padded.saturating_add(4)));
+        };
+        let bytes = core::mem::replace(&mut self.rest, rest);
+        Ok((bytes, len))
+    }
+
+    /// Where `bytes`, which reach to the payload's end, begin in it; and where their first `len` end.
+    fn range(&self, bytes: &[u8], len: usize) -> Range<usize> {
+        let start = self.payload.len() - bytes.len();
+        start..start + len
     }
 
     /// A string of at most `max` bytes.
     ///
     /// # Errors
     /// The string or its padding is not all there, or is longer than `max`.
-    #[inline]
+    #[inline(always)]
     pub fn string(&mut self, max: u32) -> Result<Text, DecodeError> {
-        let range = self.counted("a string", max)?;
-        if let Some(text) = Text::short(&self.payload[range.start..], range.len()) {
-            return Ok(text);
+        let (bytes, len) = self.counted("a string", max)?;
+        match Text::short(bytes, len) {
+            Some(text) => Ok(text),
+            None => Ok(self.long_string(bytes, len)),
         }
+    }
+
+    fn long_string(&mut self, bytes: &[u8], len: usize) -> Text {
+        let range = self.range(bytes, len);
         let memory = self.shared.get_or_insert_with(|| Arc::new(self.payload.clone()));
-        Ok(Text::shared(memory, range))
+        Text::shared(memory, range)
     }
 
     /// An optional string of at most `max` bytes.
@@ -256,24 +286,21 @@ impl Reader {
     /// The data or its padding is not all there, or is longer than `max`.
     #[inline]
     pub fn opaque(&mut self, max: u32) -> Result<Bytes, DecodeError> {
-        self.counted("opaque data", max).map(|range| self.payload.slice(range))
+        let (bytes, len) = self.counted("opaque data", max)?;
+        Ok(self.payload.slice(self.range(bytes, len)))
     }
 
     /// A count of elements that each take at least `min_len` bytes.
-    #[inline]
+    #[inline(always)]
     fn count(&mut self, max: u32, min_len: usize) -> Result<usize, DecodeError> {
-        let start = self.position;
         let count = self.uint()?;
         let left = self.remaining();
         let wanted = (count as usize).saturating_mul(min_len);
-        if count > max || wanted > left {
-            self.position = start;
-            let kind = if count > max {
-                DecodeErrorKind::TooLong { what: "an array", count, max }
-            } else {
-                DecodeErrorKind::ArrayTruncated { count, wanted, left }
-            };
-            return Err(self.error(kind));
+        if count > max {
+            return Err(self.error(4, DecodeErrorKind::TooLong { what: "an array", count, max }));
+        }
+        if wanted > left {
+            return Err(self.error(4, DecodeErrorKind::ArrayTruncated { count, wanted, left }));
         }
         Ok(count as usize)
     }
@@ -282,10 +309,14 @@ impl Reader {
     ///
     /// # Errors
     /// The count is over `max` or over what the bytes that are left could hold, or an element is in error.
-    #[inline]
+    #[inline(always)]
     pub fn elements<T: Xdr>(&mut self, max: u32) -> Result<Vec<T>, DecodeError> {
         let count = self.count(max, const { if T::MIN_LEN == 0 { 4 } else { T::MIN_LEN } })?;
-        decode_elements(self, count)
+        let mut elements = Vec::with_capacity(count);
+        for _ in 0..count {
+            elements.push(T::decode(self)?);
+        }
+        Ok(elements)
     }
 
     /// An array of at most `max` strings of at most `max_len` bytes each.
@@ -319,9 +350,8 @@ impl Reader {
     /// # Errors
     /// Fewer than `4 * N` bytes are left.
     pub fn fixed_chars<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let left = self.remaining();
-        if left < 4 * N {
-            return Err(self.error(DecodeErrorKind::Truncated { wanted: 4 * N, left }));
+        if self.remaining() < 4 * N {
+            return Err(self.truncated(0, 4 * N));
         }
         let mut chars = [0; N];
         for char in &mut chars {

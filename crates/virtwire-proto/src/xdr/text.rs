@@ -34,31 +34,58 @@ use core::str::Utf8Error;
 #[derive(Clone)]
 pub struct Text(Repr);
 
-/// How long a string is that is stored in place, at most, in bytes.
-const SHORT: usize = 22;
-
 #[derive(Clone)]
 enum Repr {
     /// The string, and bytes of no meaning behind it.
-    Short { len: u8, bytes: [u8; SHORT] },
+    Short { len: u8, bytes: [[u8; 4]; Text::WORDS] },
     /// A part of a payload, which is far below 4 GiB, or of memory of its own.
     Shared { memory: Arc<Bytes>, start: u32, len: u32 },
 }
 
 impl Text {
+    /// How long a string is that is stored in place, at most, in bytes.
+    pub(super) const SHORT: usize = 4 * Self::WORDS;
+    const WORDS: usize = 5;
+
     /// The string of `len` bytes at the front of `bytes`, if it is short. What is behind it may be copied too:
     /// a copy of constant length is the faster one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn short(bytes: &[u8], len: usize) -> Option<Self> {
-        if len > SHORT {
+        if len > Self::SHORT {
             return None;
         }
-        let mut short = [0; SHORT];
-        match bytes.first_chunk() {
-            Some(chunk) => short = *chunk,
-            None => short[..len].copy_from_slice(&bytes[..len]),
+        // The copy is of constant length, so that a decoded string goes from payload to its place in one go.
+        let padded;
+        let chunk: &[u8; Self::SHORT] = match bytes.first_chunk() {
+            Some(chunk) => chunk,
+            None => {
+                padded = Self::padded(bytes);
+                &padded
+            }
+        };
+        let mut words = [[0; 4]; Self::WORDS];
+        let mut i = 0;
+        while i < Self::WORDS {
+            words[i] = [chunk[4 * i], chunk[4 * i + 1], chunk[4 * i + 2], chunk[4 * i + 3]];
+            i += 1;
         }
-        Some(Self(Repr::Short { len: len as u8, bytes: short }))
+        Some(Self(Repr::Short { len: len as u8, bytes: words }))
+    }
+
+    #[cold]
+    fn padded(bytes: &[u8]) -> [u8; Self::SHORT] {
+        let mut padded = [0; Self::SHORT];
+        padded[..bytes.len()].copy_from_slice(bytes);
+        padded
+    }
+
+    /// The bytes of a string that is stored in place, bytes of no meaning behind it, and its length.
+    #[inline]
+    pub(super) fn as_short(&self) -> Option<(&[u8], usize)> {
+        match &self.0 {
+            Repr::Short { len, bytes } => Some((bytes.as_flattened(), usize::from(*len))),
+            Repr::Shared { .. } => None,
+        }
     }
 
     /// The part `range` of `memory`, which is a packet's payload and so far below 4 GiB.
@@ -72,7 +99,7 @@ impl Text {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
-            Repr::Short { len, bytes } => &bytes[..usize::from(*len)],
+            Repr::Short { len, bytes } => &bytes.as_flattened()[..usize::from(*len)],
             Repr::Shared { memory, start, len } => &memory[*start as usize..][..*len as usize],
         }
     }
@@ -159,7 +186,7 @@ impl From<Cow<'_, str>> for Text {
 
 impl Default for Text {
     fn default() -> Self {
-        Self(Repr::Short { len: 0, bytes: [0; SHORT] })
+        Self(Repr::Short { len: 0, bytes: [[0; 4]; Self::WORDS] })
     }
 }
 

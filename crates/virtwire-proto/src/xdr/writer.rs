@@ -1,19 +1,39 @@
 //! Appends values to a buffer.
 
 use super::{Text, Xdr};
-use bytes::{BufMut, BytesMut};
+use alloc::boxed::Box;
+use bytes::BytesMut;
+use core::ops::Deref;
 
 /// Appends XDR values to a buffer that its caller owns.
+///
+/// The buffer is longer than what has been written, and cut to it when the writer is dropped: an integer is
+/// then a store, rather than a reservation and a store.
 #[derive(Debug)]
 pub struct Writer<'a> {
     buffer: &'a mut BytesMut,
+    position: usize,
 }
 
-/// Why a value cannot be sent: it passes a maximum of libvirt's definitions, so that no peer would take it.
+/// Why a value cannot be sent: it passes a maximum of libvirt's definitions, so that no peer would take it. See
+/// the fields of [`EncodeFailure`].
+// Boxed, so that the results of a message's thousands of small writes fit into a register.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct EncodeError(Box<EncodeFailure>);
+
+impl Deref for EncodeError {
+    type Target = EncodeFailure;
+    fn deref(&self) -> &EncodeFailure {
+        &self.0
+    }
+}
+
+/// What an [`EncodeError`] says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} of {count} exceeds its maximum of {max}")]
 #[non_exhaustive]
-pub struct EncodeError {
+pub struct EncodeFailure {
     /// "a string", "opaque data" or "an array".
     pub what: &'static str,
     /// Its length: bytes, or elements of an array.
@@ -22,39 +42,76 @@ pub struct EncodeError {
     pub max: u32,
 }
 
+#[cold]
+fn too_long(what: &'static str, count: usize, max: u32) -> EncodeError {
+    EncodeError(Box::new(EncodeFailure { what, count, max }))
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        self.buffer.truncate(self.position);
+    }
+}
+
 impl<'a> Writer<'a> {
+    /// How many bytes of the buffer's capacity are made ready at first: as many as most calls take.
+    const WINDOW: usize = 256;
+
     /// A writer that appends to `buffer`.
     pub fn new(buffer: &'a mut BytesMut) -> Self {
-        Self { buffer }
+        let position = buffer.len();
+        buffer.resize(buffer.capacity().min(position + Self::WINDOW), 0);
+        Self { buffer, position }
+    }
+
+    /// Room for `len` more bytes.
+    #[inline]
+    fn room(&mut self, len: usize) -> &mut [u8] {
+        if self.buffer.len() - self.position < len {
+            self.grow(len);
+        }
+        &mut self.buffer[self.position..]
+    }
+
+    #[cold]
+    fn grow(&mut self, len: usize) {
+        self.buffer.resize(self.position + len.max(self.position).max(Self::WINDOW), 0);
+    }
+
+    #[inline]
+    fn put_array<const N: usize>(&mut self, bytes: [u8; N]) {
+        self.room(N)[..N].copy_from_slice(&bytes);
+        self.position += N;
     }
 
     /// Appends bytes that are encoded already.
     pub fn put_raw(&mut self, bytes: &[u8]) {
-        self.buffer.put_slice(bytes);
+        self.room(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        self.position += bytes.len();
     }
 
     /// Appends an `int`.
     #[inline]
     pub fn put_int(&mut self, value: i32) {
-        self.buffer.put_i32(value);
+        self.put_array(value.to_be_bytes());
     }
 
     /// Appends an `unsigned int`.
     #[inline]
     pub fn put_uint(&mut self, value: u32) {
-        self.buffer.put_u32(value);
+        self.put_array(value.to_be_bytes());
     }
 
     /// Appends a `hyper`.
     #[inline]
     pub fn put_hyper(&mut self, value: i64) {
-        self.buffer.put_i64(value);
+        self.put_array(value.to_be_bytes());
     }
 
     /// Appends an `unsigned hyper`.
     #[inline]
     pub fn put_uhyper(&mut self, value: u64) {
-        self.buffer.put_u64(value);
+        self.put_array(value.to_be_bytes());
     }
 
     /// Appends a `short`, sign-extended to a word.
@@ -84,33 +141,34 @@ impl<'a> Writer<'a> {
     /// Appends a `double`, bit for bit.
     #[inline]
     pub fn put_double(&mut self, value: f64) {
-        self.buffer.put_f64(value);
+        self.put_array(value.to_be_bytes());
     }
 
     /// Appends opaque data of a fixed length that is a multiple of 4.
     #[inline]
     pub fn put_fixed_opaque<const N: usize>(&mut self, value: &[u8; N]) {
         const { assert!(N.is_multiple_of(4), "libvirt defines no fixed opaque data that needs padding") };
-        self.buffer.put_slice(value);
+        self.put_array(*value);
     }
 
     #[inline]
     fn put_counted(&mut self, what: &'static str, bytes: &[u8], max: u32) -> Result<(), EncodeError> {
         self.put_count(what, bytes.len(), max)?;
-        self.buffer.put_slice(bytes);
-        self.buffer.put_bytes(0, bytes.len().next_multiple_of(4) - bytes.len());
+        let padded = bytes.len().next_multiple_of(4);
+        let room = self.room(padded);
+        room[..bytes.len()].copy_from_slice(bytes);
+        room[bytes.len()..padded].fill(0);
+        self.position += padded;
         Ok(())
     }
 
     #[inline]
     fn put_count(&mut self, what: &'static str, count: usize, max: u32) -> Result<(), EncodeError> {
-        match u32::try_from(count) {
-            Ok(word) if word <= max => {
-                self.put_uint(word);
-                Ok(())
-            }
-            _ => Err(EncodeError { what, count, max }),
+        if count > max as usize {
+            return Err(too_long(what, count, max));
         }
+        self.put_uint(count as u32);
+        Ok(())
     }
 
     /// Appends a string of at most `max` bytes.
@@ -119,7 +177,19 @@ impl<'a> Writer<'a> {
     /// The string is longer.
     #[inline]
     pub fn put_string(&mut self, value: &Text, max: u32) -> Result<(), EncodeError> {
-        self.put_counted("a string", value.as_bytes(), max)
+        const WORD: usize = size_of::<u32>();
+        match value.as_short() {
+            Some((chunk, len)) if len <= max as usize => {
+                // Three copies of constant length, the later over the end of the earlier.
+                let room = self.room(WORD + Text::SHORT + WORD);
+                room[..WORD].copy_from_slice(&(len as u32).to_be_bytes());
+                room[WORD..][..Text::SHORT].copy_from_slice(chunk);
+                room[WORD + len..][..WORD].fill(0);
+                self.position += WORD + len.next_multiple_of(4);
+                Ok(())
+            }
+            _ => self.put_counted("a string", value.as_bytes(), max),
+        }
     }
 
     /// Appends an optional string of at most `max` bytes.

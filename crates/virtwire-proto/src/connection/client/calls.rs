@@ -84,10 +84,29 @@ struct Pending {
     wanted: bool,
     /// The numbering of its callback identifier, where the call registers one.
     registers: Option<EventClass>,
-    /// Whether it asks for a sparse stream.
     deadline: Option<Time>,
     /// Whether the server has it, or it still waits its turn.
     sent: bool,
+    /// Packets of the stream that it opens which overtook its reply.
+    early: Early,
+}
+
+/// Packets of a stream that arrived before the reply to the call that opens it: libvirtd's thread that reads
+/// a volume may be ahead of the one that answers.
+#[derive(Debug)]
+pub(super) enum Early {
+    Kept {
+        packets: Vec<Packet>,
+        bytes: usize,
+    },
+    /// More came than is kept.
+    Overrun,
+}
+
+impl Early {
+    fn none() -> Self {
+        Self::Kept { packets: Vec::new(), bytes: 0 }
+    }
 }
 
 /// A call that waits its turn.
@@ -101,6 +120,7 @@ struct Waiting {
 #[derive(Debug)]
 pub(super) struct Calls {
     max_in_flight: usize,
+    max_early_bytes: usize,
     in_flight: usize,
     last_serial: u32,
     pending: BTreeMap<Serial, Pending>,
@@ -109,9 +129,10 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    pub(super) fn new(max_in_flight: usize) -> Self {
+    pub(super) fn new(max_in_flight: usize, max_early_bytes: usize) -> Self {
         Self {
             max_in_flight: max_in_flight.max(1),
+            max_early_bytes,
             in_flight: 0,
             last_serial: 0,
             pending: BTreeMap::new(),
@@ -132,6 +153,26 @@ impl Calls {
     /// Whether one that waits for its registration's reply could claim an event of this class.
     pub(super) fn registering(&self, class: EventClass) -> bool {
         self.pending.values().any(|call| call.registers == Some(class))
+    }
+
+    /// Keeps a packet of a stream whose call has not been answered. One that belongs to no such call belongs
+    /// to a stream that is gone, which is normal: it was on its way when the stream went.
+    pub(super) fn keep_early(&mut self, packet: Packet) {
+        let Some(call) = self.pending.get_mut(&packet.header.serial) else { return };
+        if !call.sent
+            || call.procedure.stream == StreamDirection::None
+            || !packet.header.names(call.procedure)
+        {
+            return;
+        }
+        if let Early::Kept { packets, bytes } = &mut call.early {
+            *bytes += packet::MIN_LEN + packet.payload.len();
+            if *bytes > self.max_early_bytes {
+                call.early = Early::Overrun;
+            } else {
+                packets.push(packet);
+            }
+        }
     }
 
     fn remove(&mut self, serial: Serial) -> Option<Pending> {
@@ -226,6 +267,7 @@ impl Client {
     ) -> Result<Serial, CallError> {
         self.alive()?;
         let CallOptions { deadline, descriptors } = options;
+        self.link.admits(procedure, descriptors.len())?;
         let serial = self.free_serial();
         let sent = self.calls.in_flight < self.calls.max_in_flight;
         if sent {
@@ -241,7 +283,8 @@ impl Client {
         if let Some(deadline) = deadline {
             self.calls.deadlines.insert((deadline, serial));
         }
-        self.calls.pending.insert(serial, Pending { procedure, wanted: true, registers, deadline, sent });
+        let call = Pending { procedure, wanted: true, registers, deadline, sent, early: Early::none() };
+        self.calls.pending.insert(serial, call);
         Ok(serial)
     }
 
@@ -293,9 +336,10 @@ impl Client {
             }
             return;
         }
-        let Some(call) = self.calls.remove(serial) else { return };
+        let Some(mut call) = self.calls.remove(serial) else { return };
         self.calls.in_flight -= 1;
         let wanted = call.wanted;
+        let early = core::mem::replace(&mut call.early, Early::none());
         let result = self.settle(call, packet);
         let registered = self.subscriptions.contains(serial);
         if wanted {
@@ -303,6 +347,9 @@ impl Client {
         }
         if registered {
             self.subscriptions.replay(serial, &mut self.events);
+        }
+        if self.streams.contains(serial) {
+            self.take_early(serial, early);
         }
         self.subscriptions.unpark(&self.calls);
         self.send_waiting();

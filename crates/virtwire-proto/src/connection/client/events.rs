@@ -24,18 +24,22 @@ pub(super) struct Subscriptions {
     by_key: BTreeMap<Key, Serial>,
     by_serial: BTreeMap<Serial, Key>,
     max_parked: usize,
+    max_parked_bytes: usize,
     parked: VecDeque<Parked>,
+    parked_bytes: usize,
     /// How many parked events were lost for each class since nobody registered for it.
     lost: BTreeMap<EventClass, u64>,
 }
 
 impl Subscriptions {
-    pub(super) fn new(max_parked: usize) -> Self {
+    pub(super) fn new(max_parked: usize, max_parked_bytes: usize) -> Self {
         Self {
             by_key: BTreeMap::new(),
             by_serial: BTreeMap::new(),
             max_parked,
+            max_parked_bytes,
             parked: VecDeque::new(),
+            parked_bytes: 0,
             lost: BTreeMap::new(),
         }
     }
@@ -59,12 +63,25 @@ impl Subscriptions {
     }
 
     fn park(&mut self, event: Parked) {
+        self.parked_bytes += event.payload.len();
         self.parked.push_back(event);
-        if self.parked.len() > self.max_parked
-            && let Some(oldest) = self.parked.pop_front()
-        {
+        while self.parked.len() > self.max_parked || self.parked_bytes > self.max_parked_bytes {
+            let Some(oldest) = self.parked.pop_front() else { return };
+            self.parked_bytes -= oldest.payload.len();
             *self.lost.entry(oldest.key.0).or_default() += 1;
         }
+    }
+
+    /// Drops parked events for which `keep` says no.
+    fn retain(&mut self, mut keep: impl FnMut(&Parked) -> bool) {
+        let bytes = &mut self.parked_bytes;
+        self.parked.retain(|event| {
+            let kept = keep(event);
+            if !kept {
+                *bytes -= event.payload.len();
+            }
+            kept
+        });
     }
 
     /// Gives a new subscription the events that overtook its registration's reply.
@@ -73,7 +90,7 @@ impl Subscriptions {
         if let Some(&count) = self.lost.get(&key.0) {
             events.push_back(ClientEvent::EventsLost { subscription: serial, count });
         }
-        self.parked.retain(|event| {
+        self.retain(|event| {
             if event.key == key {
                 events.push_back(ClientEvent::Message {
                     subscription: Some(serial),
@@ -88,13 +105,13 @@ impl Subscriptions {
     /// Drops parked events that no registration can claim any more.
     pub(super) fn unpark(&mut self, calls: &Calls) {
         if !self.parked.is_empty() {
-            self.parked.retain(|event| calls.registering(event.key.0));
+            self.retain(|event| calls.registering(event.key.0));
         }
         self.lost.retain(|class, _| calls.registering(*class));
     }
 
     pub(super) fn end(&mut self) {
-        *self = Self::new(self.max_parked);
+        *self = Self::new(self.max_parked, self.max_parked_bytes);
     }
 }
 
@@ -129,6 +146,8 @@ impl Client {
         let subscription = key.and_then(|key| self.subscriptions.by_key.get(&key).copied());
         match key {
             Some(key) if subscription.is_none() && self.calls.registering(key.0) => {
+                // A copy: what is parked shall not keep the whole of what was read with it.
+                let payload = Bytes::copy_from_slice(&payload);
                 self.subscriptions.park(Parked { key, procedure, payload });
             }
             _ => self.events.push_back(ClientEvent::Message { subscription, procedure, payload }),

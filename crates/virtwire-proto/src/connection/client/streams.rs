@@ -1,5 +1,6 @@
 //! Streams: data and holes in both directions, and every way in which one ends.
 
+use super::calls::Early;
 use super::{Client, ClientEvent};
 use crate::connection::CloseReason;
 use crate::packet::{Packet, PacketError, PacketType, Serial, Status};
@@ -49,6 +50,13 @@ pub enum StreamFailure {
     /// The server finished a stream that was not to be finished yet.
     #[error("the server ended the stream of {procedure} before it was finished")]
     Unfinished {
+        /// The procedure that opened it.
+        procedure: &'static Procedure,
+    },
+    /// More of the stream came before the reply to the call that opens it than is kept. The stream was
+    /// aborted.
+    #[error("more of the stream of {procedure} came before the call's reply than is kept")]
+    Overrun {
         /// The procedure that opened it.
         procedure: &'static Procedure,
     },
@@ -176,11 +184,27 @@ impl Client {
         }
     }
 
+    /// Takes the packets of a stream that overtook the reply by which it was opened now.
+    pub(super) fn take_early(&mut self, serial: Serial, early: Early) {
+        match early {
+            Early::Kept { packets, .. } => packets.into_iter().for_each(|packet| self.take_stream(packet)),
+            Early::Overrun => {
+                let Some(&Stream { procedure, phase }) = self.streams.0.get(&serial) else { return };
+                self.abort(serial);
+                if phase != Phase::Aborting {
+                    let event = StreamEvent::Failed(StreamFailure::Overrun { procedure });
+                    self.events.push_back(ClientEvent::Stream { serial, event });
+                }
+            }
+        }
+    }
+
     pub(super) fn take_stream(&mut self, packet: Packet) {
+        let serial = packet.header.serial;
+        let Some(&Stream { procedure, phase }) = self.streams.0.get(&serial) else {
+            return self.calls.keep_early(packet);
+        };
         let Packet { header, payload, .. } = packet;
-        let serial = header.serial;
-        // Packets of a stream that is gone are normal: they were on their way when it went.
-        let Some(&Stream { procedure, phase }) = self.streams.0.get(&serial) else { return };
         if !header.names(procedure) {
             self.events.push_back(ClientEvent::Unexpected { header });
             return;
@@ -201,7 +225,8 @@ impl Client {
                 Err(source) => StreamFailure::Malformed { procedure, source },
             }),
         };
-        let last = header.status != Status::CONTINUE;
+        // Behind a status that is not known, the server may believe that the stream goes on: it is aborted.
+        let last = matches!(header.status, Status::OK | Status::ERROR);
         if last {
             self.streams.0.remove(&serial);
         } else if matches!(event, StreamEvent::Failed(_)) {

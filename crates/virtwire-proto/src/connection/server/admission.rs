@@ -2,7 +2,7 @@
 
 use super::{CallId, IncomingCall, ReplyError, Server, ServerEvent};
 use crate::connection::SecurityLayer;
-use crate::error::{auth_error, rpc_error};
+use crate::error::{auth_error, malformed_error};
 use crate::program::remote::{
     self, AuthListArgs, AuthListRet, AuthPolkitArgs, AuthPolkitRet, AuthSaslInitArgs, AuthSaslInitRet,
     AuthSaslStartArgs, AuthSaslStartRet, AuthSaslStepArgs, AuthSaslStepRet,
@@ -10,7 +10,6 @@ use crate::program::remote::{
 use crate::program::{Call, Procedure};
 use crate::xdr::{DecodeError, Text};
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::vec;
 use bytes::Bytes;
 
@@ -176,7 +175,10 @@ impl Server {
     pub(super) fn take_authentication(&mut self, call: IncomingCall) -> Option<IncomingCall> {
         let IncomingCall { id, procedure, .. } = call;
         let event = if procedure == AuthListArgs::PROCEDURE {
-            let types = vec![remote::AuthType(self.admission.authentication.wire())];
+            // Nothing more is asked of a client that has been let in.
+            let asked =
+                if self.admission.admitted { Authentication::None } else { self.admission.authentication };
+            let types = vec![remote::AuthType(asked.wire())];
             self.reply(id, &AuthListRet { types }).ok();
             return None;
         } else if procedure == AuthPolkitArgs::PROCEDURE {
@@ -216,8 +218,7 @@ impl Server {
 
     fn decoded<C>(&mut self, id: CallId, args: Result<C, DecodeError>) -> Option<C> {
         args.map_err(|error| {
-            let text = format!("Unable to decode message payload: {error}");
-            self.reply_error(id, &rpc_error(text)).ok();
+            self.reply_error(id, &malformed_error(&error)).ok();
         })
         .ok()
     }

@@ -1,8 +1,8 @@
 //! Calls that came in: looked up, admitted, handed out, answered in any order.
 
 use super::{Server, ServerEvent};
-use crate::error::rpc_error;
-use crate::packet::{self, Descriptor, Header, Packet, PacketError, Status};
+use crate::error::{malformed_error, rpc_error};
+use crate::packet::{self, Descriptor, Header, Packet, PacketError, PacketType, Serial, Status};
 use crate::program::{Call, Kind, Procedure, StreamDirection, net};
 use crate::xdr::{DecodeError, Xdr, from_bytes};
 use alloc::collections::BTreeMap;
@@ -93,7 +93,8 @@ impl Server {
                 .refuse(header, &rpc_error(format!("Cannot find program {program} version {version}")));
         };
         if header.status != Status::OK {
-            return self.refuse(header, &rpc_error(format!("Unexpected message status {}", header.status.0)));
+            let status = header.status.0.cast_unsigned();
+            return self.refuse(header, &rpc_error(format!("Unexpected message status {status}")));
         }
         let Some(procedure) = program.procedure(header.procedure).filter(|known| known.kind == Kind::Call)
         else {
@@ -136,12 +137,43 @@ impl Server {
         descriptors: Vec<Descriptor>,
     ) -> Result<(), ReplyError> {
         let &Working { header, procedure } = self.calls.working.get(&id).ok_or(ReplyError::NotWaiting)?;
+        self.link.admits(procedure, descriptors.len())?;
         packet::put_reply(self.link.outbox.tail(), procedure, header.serial, ret, descriptors.len())?;
         self.link.outbox.push_descriptors(descriptors);
+        self.answered(id, procedure, header.serial);
+        Ok(())
+    }
+
+    fn answered(&mut self, id: CallId, procedure: &'static Procedure, serial: Serial) {
         self.calls.working.remove(&id);
         if procedure.stream != StreamDirection::None {
-            self.streams.open(id, procedure, header.serial);
+            self.streams.open(id, procedure, serial);
         }
+    }
+
+    /// Answers a call with an answer that is encoded already, which is sent without a copy where it is long.
+    ///
+    /// # Errors
+    /// [`ReplyError`].
+    pub fn reply_raw(
+        &mut self,
+        id: CallId,
+        payload: Bytes,
+        descriptors: Vec<Descriptor>,
+    ) -> Result<(), ReplyError> {
+        let &Working { header, procedure } = self.calls.working.get(&id).ok_or(ReplyError::NotWaiting)?;
+        self.link.admits(procedure, descriptors.len())?;
+        let serial = header.serial;
+        if descriptors.is_empty() {
+            let header = Header::new(procedure, PacketType::REPLY, serial, Status::OK);
+            packet::put_head(self.link.outbox.tail(), procedure, header, payload.len())?;
+            self.link.outbox.push(payload);
+        } else {
+            let header = Header::new(procedure, PacketType::REPLY_WITH_FDS, serial, Status::OK);
+            packet::put_raw(self.link.outbox.tail(), procedure, header, &payload, descriptors.len())?;
+            self.link.outbox.push_descriptors(descriptors);
+        }
+        self.answered(id, procedure, serial);
         Ok(())
     }
 
@@ -160,6 +192,6 @@ impl Server {
     /// # Errors
     /// [`ReplyError::NotWaiting`].
     pub fn reply_malformed(&mut self, id: CallId, error: &DecodeError) -> Result<(), ReplyError> {
-        self.reply_error(id, &rpc_error(format!("Unable to decode message payload: {error}")))
+        self.reply_error(id, &malformed_error(error))
     }
 }

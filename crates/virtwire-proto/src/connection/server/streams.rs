@@ -2,7 +2,7 @@
 
 use super::{CallId, Server, ServerEvent};
 use crate::connection::client::SendError;
-use crate::error::rpc_error;
+use crate::error::{malformed_error, rpc_error};
 use crate::packet::{Header, Packet, PacketType, STREAM_PAYLOAD_LEN, Serial, Status};
 use crate::program::{Procedure, net};
 use crate::xdr::from_bytes;
@@ -14,7 +14,7 @@ use bytes::Bytes;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerStreamEvent {
-    /// Data came.
+    /// Data came: at least one byte.
     Data(Bytes),
     /// A hole came: this many bytes that read as zeros. A stream that was not opened sparse should fail.
     Hole {
@@ -129,11 +129,13 @@ impl Server {
             (PacketType::STREAM_HOLE, Status::CONTINUE) => match from_bytes::<net::StreamHole>(payload) {
                 Ok(hole) => ServerStreamEvent::Hole { length: hole.length, flags: hole.flags },
                 Err(error) => {
-                    self.refuse(header, &rpc_error(format!("Unable to decode message payload: {error}")));
+                    self.refuse(header, &malformed_error(&error));
                     self.streams.0.remove(&id);
                     ServerStreamEvent::Abort
                 }
             },
+            // Only a server's empty packet means something.
+            (_, Status::CONTINUE) if payload.is_empty() => return,
             (_, Status::CONTINUE) => ServerStreamEvent::Data(payload),
             (_, Status::OK) => {
                 stream.finishing = true;

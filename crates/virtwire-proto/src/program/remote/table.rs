@@ -1439,7 +1439,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
     Procedure::call(&PROGRAM, 303, "domain_migrate_prepare3_params").generated(false, false)
         .acl(&["domain:migrate", "domain:start", "domain:write"]).args(&DOMAIN_MIGRATE_PREPARE3_PARAMS_ARGS).ret(&DOMAIN_MIGRATE_PREPARE3_PARAMS_RET),
     Procedure::call(&PROGRAM, 304, "domain_migrate_prepare_tunnel3_params").generated(false, false)
-        .acl(&["domain:migrate", "domain:start", "domain:write"]).args(&DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS_ARGS).ret(&DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS_RET),
+        .acl(&["domain:migrate", "domain:start", "domain:write"]).stream(super::super::StreamDirection::Write, 1).args(&DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS_ARGS).ret(&DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS_RET),
     Procedure::call(&PROGRAM, 305, "domain_migrate_perform3_params").generated(false, false)
         .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_PERFORM3_PARAMS_ARGS).ret(&DOMAIN_MIGRATE_PERFORM3_PARAMS_RET),
     Procedure::call(&PROGRAM, 306, "domain_migrate_finish3_params").generated(false, false)

@@ -1,0 +1,218 @@
+//! The errors that the hypervisor answers with: libvirt's numbers, and messages that mean the same.
+
+use crate::xml::Malformed;
+use uuid::Uuid;
+
+/// An error as libvirt reports one: every field of the wire's error struct but the objects it may name.
+///
+/// Its level is always 2, an error. C: `virError`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+#[non_exhaustive]
+pub struct Error {
+    /// What kind of error it is; C: `virErrorNumber`.
+    pub code: i32,
+    /// Which part of libvirt would have reported it; C: `virErrorDomain`.
+    pub domain: i32,
+    /// The whole message for people.
+    pub message: String,
+    /// The kind's part of the message with `%s` for the rest, or the function's name for an argument's error.
+    pub str1: Option<String>,
+    /// The rest of the message, or the argument's name.
+    pub str2: Option<String>,
+    /// Further text; the hypervisor has none.
+    pub str3: Option<String>,
+    /// A number about the error; -1 where there is none.
+    pub int1: i32,
+    /// A second number about the error; -1 where there is none.
+    pub int2: i32,
+}
+
+/// What the methods of the hypervisor give.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// `VIR_ERR_ERROR`, the level of every error here.
+    pub const LEVEL: i32 = 2;
+}
+
+/// The parts of libvirt that report errors here; C: `virErrorDomain`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum From {
+    /// `VIR_FROM_NONE`
+    Nothing = 0,
+    /// `VIR_FROM_XML`
+    Xml = 5,
+    /// `VIR_FROM_TEST`
+    Test = 12,
+    /// `VIR_FROM_DOMAIN`, which the public calls on domains report too: `VIR_FROM_DOM` is another number.
+    Domain = 20,
+}
+
+/// The kinds of error, as (number, what the message starts with).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `VIR_ERR_INTERNAL_ERROR`
+    Internal = 1,
+    /// `VIR_ERR_INVALID_ARG`
+    InvalidArg = 8,
+    /// `VIR_ERR_OPERATION_FAILED`
+    OperationFailed = 9,
+    /// `VIR_ERR_NO_NAME`
+    NoName = 21,
+    /// `VIR_ERR_XML_ERROR`
+    Xml = 27,
+    /// `VIR_ERR_XML_DETAIL`
+    XmlDetail = 35,
+    /// `VIR_ERR_NO_DOMAIN`
+    NoDomain = 42,
+    /// `VIR_ERR_OPERATION_INVALID`
+    OperationInvalid = 55,
+    /// `VIR_ERR_CONFIG_UNSUPPORTED`
+    ConfigUnsupported = 67,
+    /// `VIR_ERR_NO_DOMAIN_METADATA`
+    NoMetadata = 80,
+    /// `VIR_ERR_OVERFLOW`
+    Overflow = 82,
+}
+
+impl Kind {
+    /// What a message of this kind says before its detail; tools match on these.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Internal => "internal error",
+            Self::InvalidArg => "invalid argument",
+            Self::OperationFailed => "operation failed",
+            Self::NoName => "missing name information",
+            Self::Xml => "XML error",
+            Self::XmlDetail => "",
+            Self::NoDomain => "Domain not found",
+            Self::OperationInvalid => "Requested operation is not valid",
+            Self::ConfigUnsupported => "unsupported configuration",
+            Self::NoMetadata => "metadata not found",
+            Self::Overflow => "numerical overflow",
+        }
+    }
+}
+
+/// An error of this kind; an empty detail leaves the kind's own words alone.
+pub(crate) fn error(from: From, kind: Kind, detail: impl Into<String>) -> Error {
+    let detail = detail.into();
+    let (message, str1) = match (kind.prefix(), &*detail) {
+        (prefix, "") => (prefix.to_owned(), prefix.to_owned()),
+        ("", detail) => (detail.to_owned(), "%s".to_owned()),
+        (prefix, detail) => (format!("{prefix}: {detail}"), format!("{prefix}: %s")),
+    };
+    Error {
+        code: kind as i32,
+        domain: from as i32,
+        message,
+        str1: Some(str1),
+        str2: Some(detail).filter(|detail| !detail.is_empty()),
+        str3: None,
+        int1: -1,
+        int2: -1,
+    }
+}
+
+/// An argument that a call does not allow: `function` is the call's C name.
+pub(crate) fn bad_argument(from: From, function: &str, argument: &str, message: impl Into<String>) -> Error {
+    Error {
+        code: Kind::InvalidArg as i32,
+        domain: from as i32,
+        message: message.into(),
+        str1: Some(function.to_owned()),
+        str2: Some(argument.to_owned()),
+        str3: None,
+        int1: 0,
+        int2: 0,
+    }
+}
+
+/// Checks that no flag is set but these.
+pub(crate) fn check_flags(function: &str, flags: u32, known: u32) -> Result<()> {
+    let unknown = flags & !known;
+    if unknown == 0 {
+        return Ok(());
+    }
+    let message = format!("unsupported flags (0x{unknown:x}) in function {function}");
+    Err(bad_argument(From::Test, function, "flags", message))
+}
+
+/// Checks that at most one of two flags is set, given as (bit, C name).
+pub(crate) fn check_exclusive(
+    function: &str,
+    flags: u32,
+    one: (u32, &str),
+    other: (u32, &str),
+) -> Result<()> {
+    if flags & one.0 == 0 || flags & other.0 == 0 {
+        return Ok(());
+    }
+    let message = format!("Flags '{}' and '{}' are mutually exclusive", one.1, other.1);
+    Err(bad_argument(From::Domain, function, "ctl", message))
+}
+
+/// A number that a call does not allow to be zero.
+pub(crate) fn must_not_be_zero(function: &str, argument: &str) -> Error {
+    bad_argument(From::Domain, function, argument, format!("{argument} in {function} must not be zero"))
+}
+
+/// No domain has this name, UUID or id.
+pub(crate) fn no_such_domain(what: &str, value: impl std::fmt::Display) -> Error {
+    error(From::Test, Kind::NoDomain, format!("no domain with matching {what} '{value}'"))
+}
+
+/// The domain that a caller holds is gone.
+pub(crate) fn domain_is_gone(uuid: Uuid, name: impl std::fmt::Display) -> Error {
+    error(From::Test, Kind::NoDomain, format!("no domain with matching uuid '{uuid}' ({name})"))
+}
+
+/// The call needs a running domain.
+pub(crate) fn not_running() -> Error {
+    error(From::Domain, Kind::OperationInvalid, "domain is not running")
+}
+
+/// A document that is not well-formed; `source` says which.
+pub(crate) fn malformed(from: From, source: &str, malformed: &Malformed) -> Error {
+    error(from, Kind::XmlDetail, format!("{source}:{}: {}", malformed.line, malformed.reason))
+}
+
+/// A document with another root than asked for.
+pub(crate) fn unexpected_root(expected: &str, found: &str) -> Error {
+    error(From::Xml, Kind::Xml, format!("the root element must be '{expected}', not '{found}'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_filled_as_libvirt_fills_them() {
+        let with_detail = error(From::Domain, Kind::OperationInvalid, "domain is not running");
+        assert_eq!(with_detail.to_string(), "Requested operation is not valid: domain is not running");
+        assert_eq!(with_detail.str1.as_deref(), Some("Requested operation is not valid: %s"));
+        assert_eq!(with_detail.str2.as_deref(), Some("domain is not running"));
+        assert_eq!((with_detail.code, with_detail.domain), (55, 20));
+        assert_eq!((with_detail.int1, with_detail.int2), (-1, -1));
+
+        let alone = error(From::Domain, Kind::NoName, "");
+        assert_eq!(alone.to_string(), "missing name information");
+        assert_eq!((alone.str1.as_deref(), alone.str2), (Some("missing name information"), None));
+
+        let argument = must_not_be_zero("virDomainSetMemory", "memory");
+        assert_eq!(argument.to_string(), "memory in virDomainSetMemory must not be zero");
+        assert_eq!((argument.code, argument.domain), (8, 20));
+        assert_eq!(argument.str1.as_deref(), Some("virDomainSetMemory"));
+        assert_eq!(argument.str2.as_deref(), Some("memory"));
+        assert_eq!((argument.int1, argument.int2), (0, 0));
+    }
+
+    #[test]
+    fn unknown_flags_alone_are_named() {
+        assert_eq!(check_flags("f", 0b101, 0b111), Ok(()));
+        let error = check_flags("virDomainReboot", 0x1001, 1).unwrap_err();
+        assert_eq!(error.to_string(), "unsupported flags (0x1000) in function virDomainReboot");
+        assert_eq!((error.code, error.domain), (8, 12));
+    }
+}
