@@ -5,7 +5,7 @@ use serde_json::Value;
 use virtwire_proto::packet::{LENGTH_LEN, MAX_DESCRIPTORS, MAX_LEN, MIN_LEN};
 use virtwire_proto::program::PROGRAMS;
 
-use super::packet::{broken, bytes_to_json, header, header_to_json, packet_to_json};
+use super::packet::{broken, bytes_to_json, has_descriptors, header, header_to_json, packet_to_json};
 
 /// Packets back to back, as they come: what one side of a connection sent.
 ///
@@ -160,7 +160,7 @@ fn is_legal(length: u32) -> bool {
 
 /// How many descriptors a packet announces; none where no packet could have as many.
 fn descriptors(packet: &[u8]) -> usize {
-    let has_some = header(packet).is_some_and(|header| header.packet_type.has_descriptors());
+    let has_some = header(packet).is_some_and(|header| has_descriptors(&header));
     let count = packet.get(MIN_LEN..).filter(|_| has_some).and_then(length).unwrap_or_default() as usize;
     if count > MAX_DESCRIPTORS { 0 } else { count }
 }

@@ -49,7 +49,7 @@ pub fn packet_to_json(packet: &Bytes, descriptor_bytes: &[u8]) -> Value {
     let Some(header) = header(packet) else { return bytes_to_json(packet, "shorter than a packet's header") };
     let mut map = header_to_json(&header);
     let mut payload = packet.slice(MIN_LEN..);
-    if header.packet_type.has_descriptors() {
+    if has_descriptors(&header) {
         if payload.len() < COUNT_LEN {
             return broken(map, packet, "a packet with descriptors ends before their count");
         }
@@ -250,7 +250,10 @@ pub(super) fn header(packet: &[u8]) -> Option<Header> {
 
 pub(super) fn header_to_json(header: &Header) -> Map<String, Value> {
     let program = PROGRAMS.iter().find(|program| program.number == header.program);
-    let named = |name: Option<&'static str>, number: i32| name.map_or(number.into(), Value::from);
+    let named = |name: Option<&str>, number: i32| match name {
+        Some(name) => name.to_ascii_lowercase().into(),
+        None => number.into(),
+    };
     let pairs = [
         ("program", program.map_or(header.program.into(), |program| program.name.into())),
         ("version", header.version.into()),
@@ -298,9 +301,13 @@ fn header_from_json(map: &Map<String, Value>) -> Result<Header, JsonError> {
         program,
         version,
         procedure,
-        packet_type: PacketType(field(map, "type", |value| named(value, |it| PacketType(it).name()))?),
+        packet_type: PacketType(field(map, "type", |value| {
+            named(value, PacketType::known().map(|it| (it.name(), it.0)))
+        })?),
         serial: Serial(field(map, "serial", integer)?),
-        status: Status(field(map, "status", |value| named(value, |it| Status(it).name()))?),
+        status: Status(field(map, "status", |value| {
+            named(value, Status::known().map(|it| (it.name(), it.0)))
+        })?),
     })
 }
 
@@ -309,11 +316,13 @@ fn descriptors_from_json(
     map: &Map<String, Value>,
     header: &Header,
 ) -> Result<Option<(u32, Vec<u8>)>, JsonError> {
-    if !header.packet_type.has_descriptors() {
+    if !has_descriptors(header) {
         return match ["fds", "fd_bytes"].into_iter().find(|key| map.contains_key(*key)) {
-            Some(key) => {
-                Err(JsonError::new(format!("a {} carries no descriptors", header.packet_type)).within(key))
-            }
+            Some(key) => Err(JsonError::new(format!(
+                "packets of type {} carry no descriptors",
+                header.packet_type.to_string().to_ascii_lowercase()
+            ))
+            .within(key)),
             None => Ok(None),
         };
     }
@@ -341,20 +350,28 @@ fn required<'a>(map: &'a Map<String, Value>, key: &'static str) -> Result<&'a Va
     map.get(key).ok_or_else(|| JsonError::new("missing").within(key))
 }
 
-/// The number of a name among the first few that `name` knows, or a number as it is.
-fn named(value: &Value, name: impl Fn(i32) -> Option<&'static str>) -> Result<i32, JsonError> {
+/// The number of one of the names, or a number as it is.
+fn named(value: &Value, known: impl Iterator<Item = (Option<&'static str>, i32)>) -> Result<i32, JsonError> {
     let Some(text) = value.as_str() else { return integer(value) };
-    let mut names = (0..).map_while(|number| name(number).map(|name| (number, name)));
-    names.clone().find(|(_, name)| *name == text).map(|(number, _)| number).ok_or_else(|| {
-        let first = names.next().map(|(_, name)| name).unwrap_or_default();
-        let all = names.fold(first.to_owned(), |all, (_, name)| format!("{all}, {name}"));
-        JsonError::expected(format_args!("one of {all}, or a number"), value)
-    })
+    let mut names = Vec::new();
+    for (name, number) in known {
+        let name = name.unwrap_or_default().to_ascii_lowercase();
+        if name == text {
+            return Ok(number);
+        }
+        names.push(name);
+    }
+    Err(JsonError::expected(format_args!("one of {}, or a number", names.join(", ")), value))
 }
 
 fn hex_text(value: &Value) -> Result<Vec<u8>, JsonError> {
     let text = value.as_str().ok_or_else(|| JsonError::expected("hexadecimal digits in a string", value))?;
     from_hex(text).map_err(JsonError::new)
+}
+
+/// Whether a count of descriptors follows the header.
+pub(super) fn has_descriptors(header: &Header) -> bool {
+    matches!(header.packet_type, PacketType::CALL_WITH_FDS | PacketType::REPLY_WITH_FDS)
 }
 
 fn procedure(header: &Header) -> Option<&'static Procedure> {

@@ -14,10 +14,10 @@ use super::path::JsonError;
 /// # Errors
 /// The payload is none of that struct's: the error says which field, and where.
 pub fn to_json(shape: &Struct, payload: &Bytes) -> Result<Value, JsonError> {
-    structure(&mut Reader::new(payload.clone()), shape)
+    structure(&mut Reader::new(payload), shape)
 }
 
-fn structure(reader: &mut Reader, shape: &Struct) -> Result<Value, JsonError> {
+fn structure(reader: &mut Reader<'_>, shape: &Struct) -> Result<Value, JsonError> {
     let mut map = Map::with_capacity(shape.fields.len());
     for field in shape.fields {
         let value = value(reader, &field.ty).map_err(|error| error.within(field.name))?;
@@ -26,7 +26,7 @@ fn structure(reader: &mut Reader, shape: &Struct) -> Result<Value, JsonError> {
     Ok(Value::Object(map))
 }
 
-fn value(reader: &mut Reader, ty: &Type) -> Result<Value, JsonError> {
+fn value(reader: &mut Reader<'_>, ty: &Type) -> Result<Value, JsonError> {
     Ok(match *ty {
         Type::Int => reader.int().map_err(located)?.into(),
         Type::Uint => reader.uint().map_err(located)?.into(),
@@ -44,7 +44,7 @@ fn value(reader: &mut Reader, ty: &Type) -> Result<Value, JsonError> {
         Type::FixedChars(length) => {
             let (wanted, left) = (4 * length as usize, reader.remaining());
             if left < wanted {
-                return Err(located(reader.error(DecodeErrorKind::Truncated { wanted, left })));
+                return Err(located(reader.error(0, DecodeErrorKind::Truncated { wanted, left })));
             }
             let chars: Result<Vec<u8>, _> = (0..length).map(|_| reader.uchar()).collect();
             wrapped(&chars.map_err(located)?)
@@ -67,13 +67,15 @@ fn value(reader: &mut Reader, ty: &Type) -> Result<Value, JsonError> {
     })
 }
 
-fn elements(reader: &mut Reader, ty: &Type, count: u32) -> Result<Value, JsonError> {
+fn elements(reader: &mut Reader<'_>, ty: &Type, count: u32) -> Result<Value, JsonError> {
     (0..count as usize).map(|index| value(reader, ty).map_err(|error| error.at(index))).collect()
 }
 
+/// How long the count of an array's elements is, in bytes.
+const COUNT_LEN: usize = 4;
+
 /// A count of elements, which is within its maximum and within what the bytes that are left can hold.
-fn count(reader: &mut Reader, ty: &Type, max: u32) -> Result<u32, JsonError> {
-    let before = reader.clone();
+fn count(reader: &mut Reader<'_>, ty: &Type, max: u32) -> Result<u32, JsonError> {
     let count = reader.uint().map_err(located)?;
     let left = reader.remaining();
     let wanted = (count as usize).saturating_mul(min_len(ty).max(4));
@@ -82,7 +84,7 @@ fn count(reader: &mut Reader, ty: &Type, max: u32) -> Result<u32, JsonError> {
         count if wanted > left => DecodeErrorKind::ArrayTruncated { count, wanted, left },
         count => return Ok(count),
     };
-    Err(located(before.error(kind)))
+    Err(located(reader.error(COUNT_LEN, kind)))
 }
 
 /// The fewest bytes that a value takes.
