@@ -8,6 +8,14 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "virtwire", version, propagate_version = true, max_term_width = 100)]
 pub(crate) struct Arguments {
+    /// What to connect to, as libvirt's URIs have it, such as qemu:///system or
+    /// test+unix:///default?socket=/path
+    ///
+    /// Otherwise what LIBVIRT_DEFAULT_URI says; without it this host's daemon; without one test:///default, the
+    /// hypervisor in memory.
+    #[arg(short, long, value_name = "URI", global = true)]
+    pub(crate) connect: Option<String>,
+
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -57,5 +65,35 @@ pub(crate) enum Command {
         hex: bool,
         /// The file to read; standard input where there is none, or for -
         file: Option<PathBuf>,
+    },
+    /// Call a procedure and print what it returns
+    ///
+    /// Opens the connection, sends the call, and prints the reply's payload as `decode` would show it. A stream that
+    /// the procedure opens is given up at once.
+    ///
+    /// On an error that the server answers, its code, origin and message go to standard error in one line, and the
+    /// status is 1. It is 2 where procedure or arguments make no sense, and 3 where there is no connection.
+    Call {
+        /// The procedure's name, such as domain_get_info; another program's as qemu.domain_monitor_command
+        procedure: String,
+        /// Its arguments, a JSON object; - reads them from standard input
+        ///
+        /// Fields that are missing, here or in any object inside, are zero, empty or null.
+        #[arg(value_name = "JSON", allow_hyphen_values = true)]
+        arguments: Option<String>,
+    },
+    /// List domains
+    ///
+    /// Active ones, unless more is said.
+    List {
+        /// List inactive domains too
+        #[arg(long)]
+        all: bool,
+        /// List inactive domains only
+        #[arg(long)]
+        inactive: bool,
+        /// Print JSON: an array of objects with the keys id, name, uuid and state; without an id it is null
+        #[arg(long)]
+        json: bool,
     },
 }

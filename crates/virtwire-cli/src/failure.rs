@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
+
 /// Why a command ends early: a line for standard error, and the status to end with.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -19,6 +21,10 @@ enum Cause {
     Output,
     /// What was asked for makes no sense, or cannot be read.
     Usage,
+    /// The server answered with an error, or with what no answer can be.
+    Server,
+    /// There is no connection, or none any more.
+    Connection,
 }
 
 impl Failure {
@@ -33,6 +39,35 @@ impl Failure {
         Self { cause, text: format!("standard output: {error}") }
     }
 
+    /// There is no connection, or none any more.
+    pub(crate) fn connection(error: impl fmt::Display) -> Self {
+        Self { cause: Cause::Connection, text: error.to_string() }
+    }
+
+    /// The server answered with what no answer can be.
+    pub(crate) fn answer(error: impl fmt::Display) -> Self {
+        Self { cause: Cause::Server, text: error.to_string() }
+    }
+
+    /// A call on an open connection failed.
+    pub(crate) fn call(error: virtwire::Error) -> Self {
+        use virtwire::Error;
+        match error {
+            Error::Libvirt(error) => {
+                let message = error.message.to_string_lossy();
+                let message = if message.is_empty() { "no message".into() } else { message };
+                Self::answer(format_args!("{}: {message}", origin(error.code, error.domain)))
+            }
+            Error::Unsupported { .. } => {
+                let origin = origin(ErrorNumber::RPC, ErrorDomain::RPC);
+                Self::answer(format_args!("{origin}: {error}"))
+            }
+            Error::Protocol { .. } => Self::answer(error),
+            Error::Argument(_) => Self::usage(error),
+            _ => Self::connection(error),
+        }
+    }
+
     /// Says it, and gives the status.
     pub(crate) fn report(self) -> ExitCode {
         if self.cause == Cause::Unread {
@@ -41,10 +76,19 @@ impl Failure {
         eprintln!("error: {}", one_line(&self.text));
         ExitCode::from(match self.cause {
             Cause::Unread => 0,
-            Cause::Output => 1,
+            Cause::Output | Cause::Server => 1,
             Cause::Usage => 2,
+            Cause::Connection => 3,
         })
     }
+}
+
+/// An error's code and domain, by the names that libvirt gives them and by their numbers:
+/// "VIR_ERR_NO_DOMAIN (42) of VIR_FROM_TEST (12)".
+fn origin(code: ErrorNumber, domain: ErrorDomain) -> String {
+    let code_name = code.c_name().unwrap_or("error");
+    let domain_name = domain.c_name().unwrap_or("domain");
+    format!("{code_name} ({}) of {domain_name} ({})", code.0, domain.0)
 }
 
 /// The text without line breaks and other characters that steer a terminal: it may be a server's.
@@ -55,6 +99,12 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_that_are_not_known_are_shown() {
+        assert_eq!(origin(ErrorNumber(42), ErrorDomain(12)), "VIR_ERR_NO_DOMAIN (42) of VIR_FROM_TEST (12)");
+        assert_eq!(origin(ErrorNumber(9999), ErrorDomain(-1)), "error (9999) of domain (-1)");
+    }
 
     #[test]
     fn a_text_of_several_lines_becomes_one_without_escapes() {

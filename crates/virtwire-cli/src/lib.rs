@@ -4,6 +4,7 @@
 
 mod arguments;
 mod commands;
+mod connect;
 mod failure;
 pub mod json;
 
@@ -36,9 +37,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(arguments: Arguments, output: &mut dyn Write) -> Result<(), Failure> {
+    let uri = arguments.connect.as_deref();
     match arguments.command {
         Command::Procedures { json } => commands::procedures::run(json, output),
         Command::Decode { hex, file } => commands::decode::run(hex, file.as_deref(), output),
         Command::Encode { hex, file } => commands::encode::run(hex, file.as_deref(), output),
+        Command::Call { procedure, arguments } => {
+            block_on(commands::call::run(uri, &procedure, arguments.as_deref(), output))
+        }
+        Command::List { all, inactive, json } => {
+            block_on(commands::list::run(uri, commands::list::Choice::new(all, inactive), json, output))
+        }
     }
+}
+
+/// Runs what talks to others, on this thread.
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(Failure::connection)?.block_on(command)
 }

@@ -1,7 +1,9 @@
 //! The commands, one file each.
 
+pub(crate) mod call;
 pub(crate) mod decode;
 pub(crate) mod encode;
+pub(crate) mod list;
 pub(crate) mod procedures;
 mod table;
 
@@ -12,7 +14,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use table::Table;
+use table::{Rule, Table};
 
 /// The file to read, or standard input.
 fn open(file: Option<&Path>) -> Result<Box<dyn Read>, Failure> {

@@ -5,7 +5,7 @@ use std::io::Write;
 use serde::Serialize;
 use virtwire_proto::program::{Kind, PROGRAMS, Priority, Procedure, StreamDirection};
 
-use super::Table;
+use super::{Rule, Table};
 use crate::failure::Failure;
 
 /// One row. The fields' names are the JSON's keys, which are a contract.
@@ -42,7 +42,7 @@ pub(crate) fn run(json: bool, output: &mut dyn Write) -> Result<(), Failure> {
         "PERMISSIONS",
     ]);
     rows.for_each(|row| table.push(row.cells()));
-    table.write(output).map_err(Failure::output)
+    table.write(Rule::Plain, output).map_err(Failure::output)
 }
 
 impl Row {

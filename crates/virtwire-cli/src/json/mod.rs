@@ -29,4 +29,5 @@ pub use from_json::{Missing, from_json};
 pub use minimal::minimal;
 pub use packet::{bytes_to_json, line_to_json, packet_from_json, packet_to_json};
 pub use path::JsonError;
+pub(crate) use to_json::text;
 pub use to_json::to_json;

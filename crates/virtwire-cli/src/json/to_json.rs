@@ -112,7 +112,8 @@ fn typed_param(param: &TypedParam) -> Value {
     json!({ "field": text(&param.field), "value": { "type": param.value.kind().as_str(), "value": value } })
 }
 
-fn text(text: &Text) -> Value {
+/// A string, or `{"hex": …}` where it is not UTF-8.
+pub(crate) fn text(text: &Text) -> Value {
     match text.to_str() {
         Ok(text) => text.into(),
         Err(_) => wrapped(text.as_bytes()),
