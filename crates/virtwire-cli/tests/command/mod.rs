@@ -1,4 +1,5 @@
 //! The command, run as a program.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
