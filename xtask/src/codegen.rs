@@ -4,6 +4,7 @@ mod model;
 mod names;
 mod program;
 mod registry;
+mod service;
 mod symbols;
 mod table;
 
@@ -56,6 +57,10 @@ fn outputs() -> Result<Vec<Output>> {
         let src = "crates/virtwire-proto/src/program";
         outputs.push(file(&format!("{src}/{name}.rs"), program::types(&model, program)?)?);
         outputs.push(file(&format!("{src}/{name}/table.rs"), table::tables(&model, program)?)?);
+        if service::PROGRAMS.contains(&name.as_str()) {
+            let path = format!("crates/virtwire-server/src/service/{name}.rs");
+            outputs.push(file(&path, service::service(program)?)?);
+        }
     }
     let tests = "crates/virtwire-proto/tests/program";
     let registry = registry::registry(&model)?;

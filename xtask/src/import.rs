@@ -106,11 +106,13 @@ const SOURCES: [Source; 8] = [
 /// What the definitions leave out, by program and procedure. Written by hand.
 type Corrections = IndexMap<String, IndexMap<String, Correction>>;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct Correction {
-    stream: Stream,
-    stream_parameter: u8,
+    /// The symbol of the API that it came with.
+    since_of: Option<String>,
+    stream: Option<Stream>,
+    stream_parameter: Option<u8>,
 }
 
 /// `cargo xtask import --source TREE --api DIR [--delta FILE]`
@@ -147,8 +149,9 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
         let mut program = import(&source, &tree, &api, delta.program.get(source.name))
             .with_context(|| format!("in {}", source.file))?;
         for (name, correction) in corrections.get(source.name).into_iter().flatten() {
-            correct(&mut program, name, correction)?;
+            correct(&mut program, name, correction, &api)?;
         }
+        between(&mut program);
         let functions = program.procedures.iter().filter(|procedure| procedure.c_name.is_some()).count();
         println!(
             "{}: {} procedures, {functions} with a C function, {} with a version, {} structs",
@@ -252,8 +255,6 @@ fn procedure(source: &Source, program: &Program, enumerator: xdr::Enumerator) ->
         .context("expected a procedure's name")?
         .to_ascii_lowercase();
     let mut procedure = Procedure { number: i32::try_from(enumerator.value)?, name, ..Procedure::default() };
-    // The comment that explains the annotations stands before the first procedure and has their forms for
-    // values, each beginning with what no real value begins with.
     for (key, value) in enumerator.annotations {
         match key.as_str() {
             "generate" => {
@@ -296,12 +297,18 @@ fn procedure(source: &Source, program: &Program, enumerator: xdr::Enumerator) ->
     Ok(procedure)
 }
 
-fn correct(program: &mut Program, name: &str, correction: &Correction) -> Result<()> {
+fn correct(program: &mut Program, name: &str, correction: &Correction, api: &Api) -> Result<()> {
     let procedure = program.procedures.iter_mut().find(|of| of.name == name);
     let procedure = procedure.with_context(|| format!("{} has no {name}", program.name))?;
-    ensure!(procedure.stream.is_none(), "{name} needs no correction any more");
-    procedure.stream = Some(correction.stream);
-    procedure.stream_parameter = Some(correction.stream_parameter);
+    if let Some(symbol) = &correction.since_of {
+        ensure!(procedure.since.is_none(), "{name} needs no correction of its version any more");
+        procedure.since = Some(api.since(symbol).with_context(|| format!("no symbol {symbol}"))?.to_owned());
+    }
+    if correction.stream.is_some() {
+        ensure!(procedure.stream.is_none(), "{name} needs no correction of its stream any more");
+        procedure.stream = correction.stream;
+        procedure.stream_parameter = correction.stream_parameter;
+    }
     Ok(())
 }
 
@@ -323,8 +330,40 @@ fn derive(source: &Source, program: &mut Program, api: &Api) {
             }
         }
         procedure.event_class = event_class(program, procedure).map(str::to_owned);
+        if procedure.since.is_none() {
+            procedure.since = event_since(program, procedure, api);
+        }
     }
     program.procedures = procedures;
+}
+
+/// The version of the identifier that clients name an event by: VIR_DOMAIN_EVENT_ID_REBOOT for
+/// domain_event_reboot. Events that were there in an older generation are younger than their identifiers.
+fn event_since(program: &Program, event: &Procedure, api: &Api) -> Option<String> {
+    if event.kind != Kind::Event {
+        return None;
+    }
+    let older = event.name.replace("_event_callback_", "_event_");
+    let is_younger =
+        older != event.name && program.structs.contains_key(&format!("{}{older}_msg", program.prefix));
+    // The first event of all is older than the identifiers.
+    if is_younger || event.name == "domain_event_lifecycle" {
+        return None;
+    }
+    let identifier = format!("vir_{}", older.replace("_event_", "_event_id_")).to_ascii_uppercase();
+    api.since(&identifier).map(str::to_owned)
+}
+
+/// Numbers are given in the order of time: a procedure between two of the same version is of that version, too.
+fn between(program: &mut Program) {
+    let known: Vec<_> = program.procedures.iter().map(|of| of.since.clone()).collect();
+    for (index, procedure) in program.procedures.iter_mut().enumerate() {
+        let before = known[..index].iter().rev().flatten().next();
+        let behind = known[index..].iter().flatten().next();
+        if procedure.since.is_none() && before == behind {
+            procedure.since = before.cloned();
+        }
+    }
 }
 
 /// The numbering of the callback identifier that a procedure registers, deregisters or carries, by its field

@@ -128,6 +128,13 @@ impl Api {
         Ok(())
     }
 
+    /// The version that a function or an enumerator appeared in.
+    pub(super) fn since(&self, name: &str) -> Option<&str> {
+        let enumerators = || self.enums.values().flat_map(|of| &of.values).find(|of| of.name == name);
+        let since = self.functions.get(name).or_else(|| enumerators()?.since.as_ref());
+        since.map(String::as_str)
+    }
+
     /// The value of a macro that stands for a number or a sum of numbers.
     pub(super) fn constant(&self, name: &str) -> Option<i64> {
         let raw = self.macros.iter().find(|of| of.name == name)?.raw.as_deref()?;

@@ -58,6 +58,7 @@ fn tokens(text: &str) -> Result<Vec<Token>> {
             rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
         } else if let Some(comment) = rest.strip_prefix("/*") {
             let (comment, behind) = comment.split_once("*/").context("a comment does not end")?;
+            // Annotations stand in comments that begin with two stars; one with a single star explains them.
             if comment.starts_with('*') {
                 tokens.extend(comment.lines().filter_map(annotation));
             }
@@ -168,7 +169,6 @@ impl Parser {
         let mut annotations = Vec::new();
         loop {
             match self.next() {
-                // The first comment explains the annotations, so that each key may come again.
                 Some(Token::Annotation(key, value)) => annotations.push((key, value)),
                 Some(Token::Word(name)) => {
                     self.sign('=')?;

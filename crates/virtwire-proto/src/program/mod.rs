@@ -101,7 +101,6 @@ pub struct Limit {
 }
 
 /// A row of a program's table of procedures.
-#[derive(Debug)]
 pub struct Procedure {
     /// The program that it belongs to.
     pub program: &'static Program,
@@ -226,6 +225,13 @@ impl PartialEq for Procedure {
 }
 
 impl Eq for Procedure {}
+
+/// As [`Display`](fmt::Display): its program's table holds it again.
+impl fmt::Debug for Procedure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 /// "remote.domain_get_info".
 impl fmt::Display for Procedure {
@@ -390,4 +396,16 @@ pub enum Type {
     Array(&'static Type, u32),
     /// An array of exactly this many elements.
     FixedArray(&'static Type, u32),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    #[test]
+    fn a_procedure_is_shown_without_the_table_that_holds_it() {
+        let procedure = remote::PROGRAM.procedure(16).expect("it is there");
+        assert_eq!(format!("{procedure:?}"), "remote.domain_get_info");
+    }
 }

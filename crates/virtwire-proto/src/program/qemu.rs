@@ -266,6 +266,8 @@ impl Call for ConnectDomainMonitorEventDeregisterArgs {
 }
 
 /// The event `QEMU_PROC_DOMAIN_MONITOR_EVENT` (6).
+///
+/// Since libvirt 1.2.3.
 #[doc(alias = "qemu_domain_monitor_event_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainMonitorEventMsg {

@@ -3369,7 +3369,7 @@ impl Xdr for ConnectSupportsFeatureRet {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE` (61).
 ///
-/// Permissions: `domain:migrate`, `domain:start`, `domain:write`.
+/// Since libvirt 0.3.2. Permissions: `domain:migrate`, `domain:start`, `domain:write`.
 #[doc(alias = "remote_domain_migrate_prepare_args")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainMigratePrepareArgs {
@@ -3435,7 +3435,7 @@ impl Xdr for DomainMigratePrepareRet {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_PERFORM` (62).
 ///
-/// Permissions: `domain:migrate`.
+/// Since libvirt 0.3.2. Permissions: `domain:migrate`.
 #[doc(alias = "remote_domain_migrate_perform_args")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainMigratePerformArgs {
@@ -3483,7 +3483,7 @@ impl Call for DomainMigratePerformArgs {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_FINISH` (63).
 ///
-/// Permissions: `domain:migrate`.
+/// Since libvirt 0.3.2. Permissions: `domain:migrate`.
 #[doc(alias = "remote_domain_migrate_finish_args")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainMigrateFinishArgs {
@@ -3691,6 +3691,8 @@ impl Xdr for DomainInterfaceStatsRet {
 
 /// Calls `REMOTE_PROC_AUTH_LIST` (66).
 ///
+/// Since libvirt 0.4.0.
+///
 /// It takes no arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AuthListArgs;
@@ -3732,6 +3734,8 @@ impl Xdr for AuthListRet {
 
 /// Calls `REMOTE_PROC_AUTH_SASL_INIT` (67).
 ///
+/// Since libvirt 0.4.0.
+///
 /// It takes no arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AuthSaslInitArgs;
@@ -3772,6 +3776,8 @@ impl Xdr for AuthSaslInitRet {
 }
 
 /// Calls `REMOTE_PROC_AUTH_SASL_START` (68).
+///
+/// Since libvirt 0.4.0.
 #[doc(alias = "remote_auth_sasl_start_args")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuthSaslStartArgs {
@@ -3835,6 +3841,8 @@ impl Xdr for AuthSaslStartRet {
 }
 
 /// Calls `REMOTE_PROC_AUTH_SASL_STEP` (69).
+///
+/// Since libvirt 0.4.0.
 #[doc(alias = "remote_auth_sasl_step_args")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuthSaslStepArgs {
@@ -3891,6 +3899,8 @@ impl Xdr for AuthSaslStepRet {
 }
 
 /// Calls `REMOTE_PROC_AUTH_POLKIT` (70).
+///
+/// Since libvirt 0.4.0.
 ///
 /// It takes no arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -5563,6 +5573,8 @@ impl Xdr for ConnectDomainEventDeregisterRet {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_LIFECYCLE` (107).
+///
+/// Since libvirt 0.5.0.
 #[doc(alias = "remote_domain_event_lifecycle_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventLifecycleMsg {
@@ -7418,7 +7430,7 @@ impl Xdr for SecretLookupByUsageRet {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE_TUNNEL` (148).
 ///
-/// Permissions: `domain:migrate`, `domain:start`, `domain:write`. Opens a stream that the client writes to.
+/// Since libvirt 0.7.2. Permissions: `domain:migrate`, `domain:start`, `domain:write`. Opens a stream that the client writes to.
 #[doc(alias = "remote_domain_migrate_prepare_tunnel_args")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainMigratePrepareTunnelArgs {
@@ -8358,6 +8370,8 @@ impl Call for ConnectDomainEventDeregisterAnyArgs {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_REBOOT` (169).
+///
+/// Since libvirt 0.8.0.
 #[doc(alias = "remote_domain_event_reboot_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventRebootMsg {
@@ -8380,6 +8394,8 @@ impl Event for DomainEventRebootMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_RTC_CHANGE` (170).
+///
+/// Since libvirt 0.8.0.
 #[doc(alias = "remote_domain_event_rtc_change_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventRtcChangeMsg {
@@ -8406,6 +8422,8 @@ impl Event for DomainEventRtcChangeMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_WATCHDOG` (171).
+///
+/// Since libvirt 0.8.0.
 #[doc(alias = "remote_domain_event_watchdog_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventWatchdogMsg {
@@ -8432,6 +8450,8 @@ impl Event for DomainEventWatchdogMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_IO_ERROR` (172).
+///
+/// Since libvirt 0.8.0.
 #[doc(alias = "remote_domain_event_io_error_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventIoErrorMsg {
@@ -8471,6 +8491,8 @@ impl Event for DomainEventIoErrorMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_GRAPHICS` (173).
+///
+/// Since libvirt 0.8.0.
 #[doc(alias = "remote_domain_event_graphics_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventGraphicsMsg {
@@ -9467,6 +9489,8 @@ impl Xdr for DomainGetBlockInfoRet {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_IO_ERROR_REASON` (195).
+///
+/// Since libvirt 0.8.1.
 #[doc(alias = "remote_domain_event_io_error_reason_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventIoErrorReasonMsg {
@@ -10248,7 +10272,7 @@ impl Xdr for DomainGetStateRet {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_BEGIN3` (213).
 ///
-/// Permissions: `domain:migrate`.
+/// Since libvirt 0.9.2. Permissions: `domain:migrate`.
 #[doc(alias = "remote_domain_migrate_begin3_args")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainMigrateBegin3Args {
@@ -10318,7 +10342,7 @@ impl Xdr for DomainMigrateBegin3Ret {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE3` (214).
 ///
-/// Permissions: `domain:migrate`, `domain:start`, `domain:write`.
+/// Since libvirt 0.9.2. Permissions: `domain:migrate`, `domain:start`, `domain:write`.
 #[doc(alias = "remote_domain_migrate_prepare3_args")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainMigratePrepare3Args {
@@ -10391,7 +10415,7 @@ impl Xdr for DomainMigratePrepare3Ret {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE_TUNNEL3` (215).
 ///
-/// Permissions: `domain:migrate`, `domain:start`, `domain:write`. Opens a stream that the client writes to.
+/// Since libvirt 0.9.2. Permissions: `domain:migrate`, `domain:start`, `domain:write`. Opens a stream that the client writes to.
 #[doc(alias = "remote_domain_migrate_prepare_tunnel3_args")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainMigratePrepareTunnel3Args {
@@ -10454,7 +10478,7 @@ impl Xdr for DomainMigratePrepareTunnel3Ret {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_PERFORM3` (216).
 ///
-/// Permissions: `domain:migrate`.
+/// Since libvirt 0.9.2. Permissions: `domain:migrate`.
 #[doc(alias = "remote_domain_migrate_perform3_args")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainMigratePerform3Args {
@@ -10530,7 +10554,7 @@ impl Xdr for DomainMigratePerform3Ret {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_FINISH3` (217).
 ///
-/// Permissions: `domain:migrate`.
+/// Since libvirt 0.9.2. Permissions: `domain:migrate`.
 #[doc(alias = "remote_domain_migrate_finish3_args")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainMigrateFinish3Args {
@@ -10604,7 +10628,7 @@ impl Xdr for DomainMigrateFinish3Ret {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_CONFIRM3` (218).
 ///
-/// Permissions: `domain:migrate`.
+/// Since libvirt 0.9.2. Permissions: `domain:migrate`.
 #[doc(alias = "remote_domain_migrate_confirm3_args")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainMigrateConfirm3Args {
@@ -10814,6 +10838,8 @@ impl Xdr for DomainGetSchedulerParametersFlagsRet {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CONTROL_ERROR` (224).
+///
+/// Since libvirt 0.9.2.
 #[doc(alias = "remote_domain_event_control_error_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventControlErrorMsg {
@@ -11582,6 +11608,8 @@ impl Call for DomainBlockPullArgs {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_BLOCK_JOB` (241).
+///
+/// Since libvirt 0.9.4.
 #[doc(alias = "remote_domain_event_block_job_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventBlockJobMsg {
@@ -11927,6 +11955,8 @@ impl Xdr for DomainSnapshotListChildrenNamesRet {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_DISK_CHANGE` (248).
+///
+/// Since libvirt 0.9.7.
 #[doc(alias = "remote_domain_event_disk_change_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventDiskChangeMsg {
@@ -12841,6 +12871,8 @@ impl Call for DomainPmWakeupArgs {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_TRAY_CHANGE` (268).
+///
+/// Since libvirt 0.9.11.
 #[doc(alias = "remote_domain_event_tray_change_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventTrayChangeMsg {
@@ -12875,6 +12907,8 @@ impl Event for DomainEventTrayChangeMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_PMWAKEUP` (269).
+///
+/// Since libvirt 0.9.11.
 #[doc(alias = "remote_domain_event_pmwakeup_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventPmwakeupMsg {
@@ -12897,6 +12931,8 @@ impl Event for DomainEventPmwakeupMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_PMSUSPEND` (270).
+///
+/// Since libvirt 0.9.11.
 #[doc(alias = "remote_domain_event_pmsuspend_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventPmsuspendMsg {
@@ -13193,6 +13229,8 @@ impl Xdr for DomainSnapshotListAllChildrenRet {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_BALLOON_CHANGE` (276).
+///
+/// Since libvirt 0.10.0.
 #[doc(alias = "remote_domain_event_balloon_change_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventBalloonChangeMsg {
@@ -13981,6 +14019,8 @@ impl Call for NetworkUpdateArgs {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_PMSUSPEND_DISK` (292).
+///
+/// Since libvirt 1.0.0.
 #[doc(alias = "remote_domain_event_pmsuspend_disk_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventPmsuspendDiskMsg {
@@ -14419,7 +14459,7 @@ impl Call for NodeDeviceDetachFlagsArgs {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_BEGIN3_PARAMS` (302).
 ///
-/// Permissions: `domain:migrate`.
+/// Since libvirt 1.1.0. Permissions: `domain:migrate`.
 #[doc(alias = "remote_domain_migrate_begin3_params_args")]
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DomainMigrateBegin3ParamsArgs {
@@ -14481,7 +14521,7 @@ impl Xdr for DomainMigrateBegin3ParamsRet {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE3_PARAMS` (303).
 ///
-/// Permissions: `domain:migrate`, `domain:start`, `domain:write`.
+/// Since libvirt 1.1.0. Permissions: `domain:migrate`, `domain:start`, `domain:write`.
 #[doc(alias = "remote_domain_migrate_prepare3_params_args")]
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DomainMigratePrepare3ParamsArgs {
@@ -14543,7 +14583,7 @@ impl Xdr for DomainMigratePrepare3ParamsRet {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS` (304).
 ///
-/// Permissions: `domain:migrate`, `domain:start`, `domain:write`. Opens a stream that the client writes to.
+/// Since libvirt 1.1.0. Permissions: `domain:migrate`, `domain:start`, `domain:write`. Opens a stream that the client writes to.
 #[doc(alias = "remote_domain_migrate_prepare_tunnel3_params_args")]
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DomainMigratePrepareTunnel3ParamsArgs {
@@ -14599,7 +14639,7 @@ impl Xdr for DomainMigratePrepareTunnel3ParamsRet {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_PERFORM3_PARAMS` (305).
 ///
-/// Permissions: `domain:migrate`.
+/// Since libvirt 1.1.0. Permissions: `domain:migrate`.
 #[doc(alias = "remote_domain_migrate_perform3_params_args")]
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DomainMigratePerform3ParamsArgs {
@@ -14663,7 +14703,7 @@ impl Xdr for DomainMigratePerform3ParamsRet {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_FINISH3_PARAMS` (306).
 ///
-/// Permissions: `domain:migrate`.
+/// Since libvirt 1.1.0. Permissions: `domain:migrate`.
 #[doc(alias = "remote_domain_migrate_finish3_params_args")]
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DomainMigrateFinish3ParamsArgs {
@@ -14729,7 +14769,7 @@ impl Xdr for DomainMigrateFinish3ParamsRet {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_CONFIRM3_PARAMS` (307).
 ///
-/// Permissions: `domain:migrate`.
+/// Since libvirt 1.1.0. Permissions: `domain:migrate`.
 #[doc(alias = "remote_domain_migrate_confirm3_params_args")]
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DomainMigrateConfirm3ParamsArgs {
@@ -14905,6 +14945,8 @@ impl Xdr for DomainCreateWithFilesRet {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_DEVICE_REMOVED` (311).
+///
+/// Since libvirt 1.1.1.
 #[doc(alias = "remote_domain_event_device_removed_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventDeviceRemovedMsg {
@@ -15075,6 +15117,8 @@ impl Call for ConnectNetworkEventDeregisterAnyArgs {
 }
 
 /// The event `REMOTE_PROC_NETWORK_EVENT_LIFECYCLE` (315).
+///
+/// Since libvirt 1.2.1.
 #[doc(alias = "remote_network_event_lifecycle_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NetworkEventLifecycleMsg {
@@ -15880,6 +15924,8 @@ impl Call for DomainSetTimeArgs {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_BLOCK_JOB_2` (339).
+///
+/// Since libvirt 1.2.6.
 #[doc(alias = "remote_domain_event_block_job_2_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventBlockJob2Msg {
@@ -16252,6 +16298,8 @@ impl Call for DomainBlockCopyArgs {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_TUNABLE` (346).
+///
+/// Since libvirt 1.2.9.
 #[doc(alias = "remote_domain_event_callback_tunable_msg")]
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DomainEventCallbackTunableMsg {
@@ -16355,6 +16403,8 @@ impl Xdr for NodeAllocPagesRet {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_AGENT_LIFECYCLE` (348).
+///
+/// Since libvirt 1.2.11.
 #[doc(alias = "remote_domain_event_callback_agent_lifecycle_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackAgentLifecycleMsg {
@@ -16645,6 +16695,8 @@ impl Xdr for DomainInterfaceAddressesRet {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_DEVICE_ADDED` (354).
+///
+/// Since libvirt 1.2.15.
 #[doc(alias = "remote_domain_event_callback_device_added_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackDeviceAddedMsg {
@@ -16844,6 +16896,8 @@ impl Xdr for DomainRenameRet {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_MIGRATION_ITERATION` (359).
+///
+/// Since libvirt 1.3.2.
 #[doc(alias = "remote_domain_event_callback_migration_iteration_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackMigrationIterationMsg {
@@ -16945,6 +16999,8 @@ impl Event for ConnectEventConnectionClosedMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_JOB_COMPLETED` (363).
+///
+/// Since libvirt 1.3.3.
 #[doc(alias = "remote_domain_event_callback_job_completed_msg")]
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DomainEventCallbackJobCompletedMsg {
@@ -17095,6 +17151,8 @@ impl Call for DomainSetPerfEventsArgs {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_DEVICE_REMOVAL_FAILED` (367).
+///
+/// Since libvirt 1.3.4.
 #[doc(alias = "remote_domain_event_callback_device_removal_failed_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackDeviceRemovalFailedMsg {
@@ -17209,6 +17267,8 @@ impl Call for ConnectStoragePoolEventDeregisterAnyArgs {
 }
 
 /// The event `REMOTE_PROC_STORAGE_POOL_EVENT_LIFECYCLE` (370).
+///
+/// Since libvirt 2.0.0.
 #[doc(alias = "remote_storage_pool_event_lifecycle_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoragePoolEventLifecycleMsg {
@@ -17338,6 +17398,8 @@ impl Call for DomainSetGuestVcpusArgs {
 }
 
 /// The event `REMOTE_PROC_STORAGE_POOL_EVENT_REFRESH` (373).
+///
+/// Since libvirt 2.0.0.
 #[doc(alias = "remote_storage_pool_event_refresh_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoragePoolEventRefreshMsg {
@@ -17444,6 +17506,8 @@ impl Call for ConnectNodeDeviceEventDeregisterAnyArgs {
 }
 
 /// The event `REMOTE_PROC_NODE_DEVICE_EVENT_LIFECYCLE` (376).
+///
+/// Since libvirt 2.2.0.
 #[doc(alias = "remote_node_device_event_lifecycle_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeDeviceEventLifecycleMsg {
@@ -17482,6 +17546,8 @@ impl Event for NodeDeviceEventLifecycleMsg {
 }
 
 /// The event `REMOTE_PROC_NODE_DEVICE_EVENT_UPDATE` (377).
+///
+/// Since libvirt 2.2.0.
 #[doc(alias = "remote_node_device_event_update_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeDeviceEventUpdateMsg {
@@ -17566,6 +17632,8 @@ impl Xdr for StorageVolGetInfoFlagsRet {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_METADATA_CHANGE` (379).
+///
+/// Since libvirt 3.0.0.
 #[doc(alias = "remote_domain_event_callback_metadata_change_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackMetadataChangeMsg {
@@ -17684,6 +17752,8 @@ impl Call for ConnectSecretEventDeregisterAnyArgs {
 }
 
 /// The event `REMOTE_PROC_SECRET_EVENT_LIFECYCLE` (382).
+///
+/// Since libvirt 3.0.0.
 #[doc(alias = "remote_secret_event_lifecycle_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SecretEventLifecycleMsg {
@@ -17722,6 +17792,8 @@ impl Event for SecretEventLifecycleMsg {
 }
 
 /// The event `REMOTE_PROC_SECRET_EVENT_VALUE_CHANGED` (383).
+///
+/// Since libvirt 3.0.0.
 #[doc(alias = "remote_secret_event_value_changed_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SecretEventValueChangedMsg {
@@ -17789,6 +17861,8 @@ impl Call for DomainSetVcpuArgs {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_BLOCK_THRESHOLD` (385).
+///
+/// Since libvirt 3.2.0.
 #[doc(alias = "remote_domain_event_block_threshold_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventBlockThresholdMsg {
@@ -19633,6 +19707,8 @@ impl Xdr for DomainBackupGetXmlDescRet {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_MEMORY_FAILURE` (423).
+///
+/// Since libvirt 6.9.0.
 #[doc(alias = "remote_domain_event_memory_failure_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventMemoryFailureMsg {
@@ -20287,6 +20363,8 @@ impl Xdr for NetworkCreateXmlFlagsRet {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_MEMORY_DEVICE_SIZE_CHANGE` (438).
+///
+/// Since libvirt 7.9.0.
 #[doc(alias = "remote_domain_event_memory_device_size_change_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventMemoryDeviceSizeChangeMsg {
@@ -20608,6 +20686,8 @@ impl Xdr for NetworkGetMetadataRet {
 }
 
 /// The event `REMOTE_PROC_NETWORK_EVENT_CALLBACK_METADATA_CHANGE` (446).
+///
+/// Since libvirt 9.8.0.
 #[doc(alias = "remote_network_event_callback_metadata_change_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NetworkEventCallbackMetadataChangeMsg {
@@ -20872,6 +20952,8 @@ impl Call for DomainDelThrottleGroupArgs {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_NIC_MAC_CHANGE` (453).
+///
+/// Since libvirt 11.2.0.
 #[doc(alias = "remote_domain_event_nic_mac_change_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventNicMacChangeMsg {

@@ -40,7 +40,7 @@ pub(super) static PROCEDURES: [Procedure; 7] = [
         .acl(&["connect:search_domains", "connect:write"]).acl_filter(&["domain:getattr"]).event_class(EventClass::QemuMonitor).args(&CONNECT_DOMAIN_MONITOR_EVENT_REGISTER_ARGS).ret(&CONNECT_DOMAIN_MONITOR_EVENT_REGISTER_RET),
     Procedure::call(&PROGRAM, 5, "connect_domain_monitor_event_deregister").c_name("virConnectDomainQemuMonitorEventDeregister").since(1, 2, 3).generated(false, false).high()
         .acl(&["connect:write"]).event_class(EventClass::QemuMonitor).args(&CONNECT_DOMAIN_MONITOR_EVENT_DEREGISTER_ARGS),
-    Procedure::event(&PROGRAM, 6, "domain_monitor_event").generated(true, true)
+    Procedure::event(&PROGRAM, 6, "domain_monitor_event").since(1, 2, 3).generated(true, true)
         .acl(&["none"]).event_class(EventClass::QemuMonitor).args(&DOMAIN_MONITOR_EVENT_MSG),
     Procedure::call(&PROGRAM, 7, "domain_monitor_command_with_files").c_name("virDomainQemuMonitorCommandWithFiles").since(8, 2, 0).generated(false, false)
         .acl(&["domain:write"]).args(&DOMAIN_MONITOR_COMMAND_WITH_FILES_ARGS).ret(&DOMAIN_MONITOR_COMMAND_WITH_FILES_RET),

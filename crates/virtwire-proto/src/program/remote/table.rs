@@ -952,25 +952,25 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["connect:getattr"]).ret(&CONNECT_GET_HOSTNAME_RET),
     Procedure::call(&PROGRAM, 60, "connect_supports_feature").generated(true, false).high()
         .acl(&["connect:getattr"]).args(&CONNECT_SUPPORTS_FEATURE_ARGS).ret(&CONNECT_SUPPORTS_FEATURE_RET),
-    Procedure::call(&PROGRAM, 61, "domain_migrate_prepare").generated(false, false)
+    Procedure::call(&PROGRAM, 61, "domain_migrate_prepare").since(0, 3, 2).generated(false, false)
         .acl(&["domain:migrate", "domain:start", "domain:write"]).args(&DOMAIN_MIGRATE_PREPARE_ARGS).ret(&DOMAIN_MIGRATE_PREPARE_RET),
-    Procedure::call(&PROGRAM, 62, "domain_migrate_perform").generated(true, true)
+    Procedure::call(&PROGRAM, 62, "domain_migrate_perform").since(0, 3, 2).generated(true, true)
         .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_PERFORM_ARGS),
-    Procedure::call(&PROGRAM, 63, "domain_migrate_finish").generated(true, true)
+    Procedure::call(&PROGRAM, 63, "domain_migrate_finish").since(0, 3, 2).generated(true, true)
         .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_FINISH_ARGS).ret(&DOMAIN_MIGRATE_FINISH_RET),
     Procedure::call(&PROGRAM, 64, "domain_block_stats").c_name("virDomainBlockStats").since(0, 3, 2).generated(true, true)
         .acl(&["domain:read"]).args(&DOMAIN_BLOCK_STATS_ARGS).ret(&DOMAIN_BLOCK_STATS_RET),
     Procedure::call(&PROGRAM, 65, "domain_interface_stats").c_name("virDomainInterfaceStats").since(0, 3, 2).generated(true, true).high()
         .acl(&["domain:read"]).args(&DOMAIN_INTERFACE_STATS_ARGS).ret(&DOMAIN_INTERFACE_STATS_RET),
-    Procedure::call(&PROGRAM, 66, "auth_list").generated(false, false).high()
+    Procedure::call(&PROGRAM, 66, "auth_list").since(0, 4, 0).generated(false, false).high()
         .acl(&["none"]).ret(&AUTH_LIST_RET),
-    Procedure::call(&PROGRAM, 67, "auth_sasl_init").generated(false, false).high()
+    Procedure::call(&PROGRAM, 67, "auth_sasl_init").since(0, 4, 0).generated(false, false).high()
         .acl(&["none"]).ret(&AUTH_SASL_INIT_RET),
-    Procedure::call(&PROGRAM, 68, "auth_sasl_start").generated(false, false).high()
+    Procedure::call(&PROGRAM, 68, "auth_sasl_start").since(0, 4, 0).generated(false, false).high()
         .acl(&["none"]).args(&AUTH_SASL_START_ARGS).ret(&AUTH_SASL_START_RET),
-    Procedure::call(&PROGRAM, 69, "auth_sasl_step").generated(false, false).high()
+    Procedure::call(&PROGRAM, 69, "auth_sasl_step").since(0, 4, 0).generated(false, false).high()
         .acl(&["none"]).args(&AUTH_SASL_STEP_ARGS).ret(&AUTH_SASL_STEP_RET),
-    Procedure::call(&PROGRAM, 70, "auth_polkit").generated(false, false).high()
+    Procedure::call(&PROGRAM, 70, "auth_polkit").since(0, 4, 0).generated(false, false).high()
         .acl(&["none"]).ret(&AUTH_POLKIT_RET),
     Procedure::call(&PROGRAM, 71, "connect_num_of_storage_pools").c_name("virConnectNumOfStoragePools").since(0, 4, 1).generated(true, true).high()
         .acl(&["connect:search_storage_pools"]).acl_filter(&["storage_pool:getattr"]).ret(&CONNECT_NUM_OF_STORAGE_POOLS_RET),
@@ -1044,7 +1044,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["connect:search_domains"]).acl_filter(&["domain:getattr"]).ret(&CONNECT_DOMAIN_EVENT_REGISTER_RET),
     Procedure::call(&PROGRAM, 106, "connect_domain_event_deregister").c_name("virConnectDomainEventDeregister").since(0, 5, 0).generated(false, false).high()
         .acl(&["connect:read"]).ret(&CONNECT_DOMAIN_EVENT_DEREGISTER_RET),
-    Procedure::event(&PROGRAM, 107, "domain_event_lifecycle").generated(true, true)
+    Procedure::event(&PROGRAM, 107, "domain_event_lifecycle").since(0, 5, 0).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_LIFECYCLE_MSG),
     Procedure::call(&PROGRAM, 108, "domain_migrate_prepare2").generated(false, false)
         .acl(&["domain:migrate", "domain:start", "domain:write"]).args(&DOMAIN_MIGRATE_PREPARE2_ARGS).ret(&DOMAIN_MIGRATE_PREPARE2_RET),
@@ -1126,7 +1126,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["secret:delete"]).args(&SECRET_UNDEFINE_ARGS),
     Procedure::call(&PROGRAM, 147, "secret_lookup_by_usage").c_name("virSecretLookupByUsage").since(0, 7, 1).generated(true, true).high()
         .acl(&["secret:getattr"]).args(&SECRET_LOOKUP_BY_USAGE_ARGS).ret(&SECRET_LOOKUP_BY_USAGE_RET),
-    Procedure::call(&PROGRAM, 148, "domain_migrate_prepare_tunnel").generated(true, true)
+    Procedure::call(&PROGRAM, 148, "domain_migrate_prepare_tunnel").since(0, 7, 2).generated(true, true)
         .acl(&["domain:migrate", "domain:start", "domain:write"]).stream(super::super::StreamDirection::Write, 1).args(&DOMAIN_MIGRATE_PREPARE_TUNNEL_ARGS),
     Procedure::call(&PROGRAM, 149, "connect_is_secure").c_name("virConnectIsSecure").since(0, 7, 3).generated(false, true).high()
         .acl(&["none"]).ret(&CONNECT_IS_SECURE_RET),
@@ -1168,15 +1168,15 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["connect:search_domains"]).acl_filter(&["domain:getattr"]).args(&CONNECT_DOMAIN_EVENT_REGISTER_ANY_ARGS),
     Procedure::call(&PROGRAM, 168, "connect_domain_event_deregister_any").c_name("virConnectDomainEventDeregisterAny").since(0, 8, 0).generated(false, false).high()
         .acl(&["connect:read"]).args(&CONNECT_DOMAIN_EVENT_DEREGISTER_ANY_ARGS),
-    Procedure::event(&PROGRAM, 169, "domain_event_reboot").generated(true, true)
+    Procedure::event(&PROGRAM, 169, "domain_event_reboot").since(0, 8, 0).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_REBOOT_MSG),
-    Procedure::event(&PROGRAM, 170, "domain_event_rtc_change").generated(true, true)
+    Procedure::event(&PROGRAM, 170, "domain_event_rtc_change").since(0, 8, 0).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_RTC_CHANGE_MSG),
-    Procedure::event(&PROGRAM, 171, "domain_event_watchdog").generated(true, true)
+    Procedure::event(&PROGRAM, 171, "domain_event_watchdog").since(0, 8, 0).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_WATCHDOG_MSG),
-    Procedure::event(&PROGRAM, 172, "domain_event_io_error").generated(true, true)
+    Procedure::event(&PROGRAM, 172, "domain_event_io_error").since(0, 8, 0).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_IO_ERROR_MSG),
-    Procedure::event(&PROGRAM, 173, "domain_event_graphics").generated(true, true)
+    Procedure::event(&PROGRAM, 173, "domain_event_graphics").since(0, 8, 0).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_GRAPHICS_MSG),
     Procedure::call(&PROGRAM, 174, "domain_update_device_flags").c_name("virDomainUpdateDeviceFlags").since(0, 8, 0).generated(true, true)
         .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_UPDATE_DEVICE_FLAGS_ARGS),
@@ -1220,7 +1220,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["domain:snapshot"]).args(&DOMAIN_SNAPSHOT_DELETE_ARGS),
     Procedure::call(&PROGRAM, 194, "domain_get_block_info").c_name("virDomainGetBlockInfo").since(0, 8, 1).generated(true, true)
         .acl(&["domain:read"]).args(&DOMAIN_GET_BLOCK_INFO_ARGS).ret(&DOMAIN_GET_BLOCK_INFO_RET),
-    Procedure::event(&PROGRAM, 195, "domain_event_io_error_reason").generated(true, true)
+    Procedure::event(&PROGRAM, 195, "domain_event_io_error_reason").since(0, 8, 1).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_IO_ERROR_REASON_MSG),
     Procedure::call(&PROGRAM, 196, "domain_create_with_flags").c_name("virDomainCreateWithFlags").since(0, 8, 2).generated(true, true)
         .acl(&["domain:start"]).args(&DOMAIN_CREATE_WITH_FLAGS_ARGS).ret(&DOMAIN_CREATE_WITH_FLAGS_RET),
@@ -1256,17 +1256,17 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["domain:screenshot"]).stream(super::super::StreamDirection::Read, 1).args(&DOMAIN_SCREENSHOT_ARGS).ret(&DOMAIN_SCREENSHOT_RET),
     Procedure::call(&PROGRAM, 212, "domain_get_state").c_name("virDomainGetState").since(0, 9, 2).generated(false, false).high()
         .acl(&["domain:read"]).args(&DOMAIN_GET_STATE_ARGS).ret(&DOMAIN_GET_STATE_RET),
-    Procedure::call(&PROGRAM, 213, "domain_migrate_begin3").generated(false, false)
+    Procedure::call(&PROGRAM, 213, "domain_migrate_begin3").since(0, 9, 2).generated(false, false)
         .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_BEGIN3_ARGS).ret(&DOMAIN_MIGRATE_BEGIN3_RET),
-    Procedure::call(&PROGRAM, 214, "domain_migrate_prepare3").generated(false, false)
+    Procedure::call(&PROGRAM, 214, "domain_migrate_prepare3").since(0, 9, 2).generated(false, false)
         .acl(&["domain:migrate", "domain:start", "domain:write"]).args(&DOMAIN_MIGRATE_PREPARE3_ARGS).ret(&DOMAIN_MIGRATE_PREPARE3_RET),
-    Procedure::call(&PROGRAM, 215, "domain_migrate_prepare_tunnel3").generated(false, true)
+    Procedure::call(&PROGRAM, 215, "domain_migrate_prepare_tunnel3").since(0, 9, 2).generated(false, true)
         .acl(&["domain:migrate", "domain:start", "domain:write"]).stream(super::super::StreamDirection::Write, 1).args(&DOMAIN_MIGRATE_PREPARE_TUNNEL3_ARGS).ret(&DOMAIN_MIGRATE_PREPARE_TUNNEL3_RET),
-    Procedure::call(&PROGRAM, 216, "domain_migrate_perform3").generated(false, false)
+    Procedure::call(&PROGRAM, 216, "domain_migrate_perform3").since(0, 9, 2).generated(false, false)
         .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_PERFORM3_ARGS).ret(&DOMAIN_MIGRATE_PERFORM3_RET),
-    Procedure::call(&PROGRAM, 217, "domain_migrate_finish3").generated(false, false)
+    Procedure::call(&PROGRAM, 217, "domain_migrate_finish3").since(0, 9, 2).generated(false, false)
         .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_FINISH3_ARGS).ret(&DOMAIN_MIGRATE_FINISH3_RET),
-    Procedure::call(&PROGRAM, 218, "domain_migrate_confirm3").generated(false, false)
+    Procedure::call(&PROGRAM, 218, "domain_migrate_confirm3").since(0, 9, 2).generated(false, false)
         .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_CONFIRM3_ARGS),
     Procedure::call(&PROGRAM, 219, "domain_set_scheduler_parameters_flags").c_name("virDomainSetSchedulerParametersFlags").since(0, 9, 2).generated(true, true)
         .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_SET_SCHEDULER_PARAMETERS_FLAGS_ARGS),
@@ -1278,7 +1278,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["connect:interface_transaction"]).args(&INTERFACE_CHANGE_ROLLBACK_ARGS),
     Procedure::call(&PROGRAM, 223, "domain_get_scheduler_parameters_flags").c_name("virDomainGetSchedulerParametersFlags").since(0, 9, 2).generated(true, false)
         .acl(&["domain:read"]).args(&DOMAIN_GET_SCHEDULER_PARAMETERS_FLAGS_ARGS).ret(&DOMAIN_GET_SCHEDULER_PARAMETERS_FLAGS_RET),
-    Procedure::event(&PROGRAM, 224, "domain_event_control_error").generated(false, false)
+    Procedure::event(&PROGRAM, 224, "domain_event_control_error").since(0, 9, 2).generated(false, false)
         .acl(&["none"]).args(&DOMAIN_EVENT_CONTROL_ERROR_MSG),
     Procedure::call(&PROGRAM, 225, "domain_pin_vcpu_flags").c_name("virDomainPinVcpuFlags").since(0, 9, 3).generated(true, true)
         .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_PIN_VCPU_FLAGS_ARGS),
@@ -1312,7 +1312,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["domain:write"]).args(&DOMAIN_BLOCK_JOB_SET_SPEED_ARGS),
     Procedure::call(&PROGRAM, 240, "domain_block_pull").c_name("virDomainBlockPull").since(0, 9, 4).generated(true, true)
         .acl(&["domain:block_write"]).args(&DOMAIN_BLOCK_PULL_ARGS),
-    Procedure::event(&PROGRAM, 241, "domain_event_block_job").generated(false, false)
+    Procedure::event(&PROGRAM, 241, "domain_event_block_job").since(0, 9, 4).generated(false, false)
         .acl(&["none"]).args(&DOMAIN_EVENT_BLOCK_JOB_MSG),
     Procedure::call(&PROGRAM, 242, "domain_migrate_get_max_speed").c_name("virDomainMigrateGetMaxSpeed").since(0, 9, 5).generated(true, true)
         .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_GET_MAX_SPEED_ARGS).ret(&DOMAIN_MIGRATE_GET_MAX_SPEED_RET),
@@ -1326,7 +1326,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["domain:read"]).args(&DOMAIN_SNAPSHOT_NUM_CHILDREN_ARGS).ret(&DOMAIN_SNAPSHOT_NUM_CHILDREN_RET),
     Procedure::call(&PROGRAM, 247, "domain_snapshot_list_children_names").c_name("virDomainSnapshotListChildrenNames").since(0, 9, 7).generated(true, true).high()
         .acl(&["domain:read"]).args(&DOMAIN_SNAPSHOT_LIST_CHILDREN_NAMES_ARGS).ret(&DOMAIN_SNAPSHOT_LIST_CHILDREN_NAMES_RET),
-    Procedure::event(&PROGRAM, 248, "domain_event_disk_change").generated(false, false)
+    Procedure::event(&PROGRAM, 248, "domain_event_disk_change").since(0, 9, 7).generated(false, false)
         .acl(&["none"]).args(&DOMAIN_EVENT_DISK_CHANGE_MSG),
     Procedure::call(&PROGRAM, 249, "domain_open_graphics").c_name("virDomainOpenGraphics").since(0, 9, 7).generated(false, false)
         .acl(&["domain:open_graphics"]).args(&DOMAIN_OPEN_GRAPHICS_ARGS),
@@ -1366,11 +1366,11 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["domain:block_write"]).args(&DOMAIN_BLOCK_REBASE_ARGS),
     Procedure::call(&PROGRAM, 267, "domain_pm_wakeup").c_name("virDomainPMWakeup").since(0, 9, 11).generated(true, true)
         .acl(&["domain:pm_control"]).args(&DOMAIN_PM_WAKEUP_ARGS),
-    Procedure::event(&PROGRAM, 268, "domain_event_tray_change").generated(true, true)
+    Procedure::event(&PROGRAM, 268, "domain_event_tray_change").since(0, 9, 11).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_TRAY_CHANGE_MSG),
-    Procedure::event(&PROGRAM, 269, "domain_event_pmwakeup").generated(true, true)
+    Procedure::event(&PROGRAM, 269, "domain_event_pmwakeup").since(0, 9, 11).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_PMWAKEUP_MSG),
-    Procedure::event(&PROGRAM, 270, "domain_event_pmsuspend").generated(true, true)
+    Procedure::event(&PROGRAM, 270, "domain_event_pmsuspend").since(0, 9, 11).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_PMSUSPEND_MSG),
     Procedure::call(&PROGRAM, 271, "domain_snapshot_is_current").c_name("virDomainSnapshotIsCurrent").since(0, 9, 13).generated(true, true)
         .acl(&["domain:read"]).args(&DOMAIN_SNAPSHOT_IS_CURRENT_ARGS).ret(&DOMAIN_SNAPSHOT_IS_CURRENT_RET),
@@ -1382,7 +1382,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["domain:read"]).args(&DOMAIN_LIST_ALL_SNAPSHOTS_ARGS).ret(&DOMAIN_LIST_ALL_SNAPSHOTS_RET),
     Procedure::call(&PROGRAM, 275, "domain_snapshot_list_all_children").c_name("virDomainSnapshotListAllChildren").since(0, 9, 13).generated(true, true).high()
         .acl(&["domain:read"]).args(&DOMAIN_SNAPSHOT_LIST_ALL_CHILDREN_ARGS).ret(&DOMAIN_SNAPSHOT_LIST_ALL_CHILDREN_RET),
-    Procedure::event(&PROGRAM, 276, "domain_event_balloon_change").generated(true, true)
+    Procedure::event(&PROGRAM, 276, "domain_event_balloon_change").since(0, 10, 0).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_BALLOON_CHANGE_MSG),
     Procedure::call(&PROGRAM, 277, "domain_get_hostname").c_name("virDomainGetHostname").since(0, 10, 0).generated(true, true)
         .acl(&["domain:write"]).args(&DOMAIN_GET_HOSTNAME_ARGS).ret(&DOMAIN_GET_HOSTNAME_RET),
@@ -1414,7 +1414,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["domain:block_write"]).args(&DOMAIN_BLOCK_COMMIT_ARGS),
     Procedure::call(&PROGRAM, 291, "network_update").c_name("virNetworkUpdate").since(0, 10, 2).generated(true, true).high()
         .acl(&["network:write", "network:save:!VIR_NETWORK_UPDATE_AFFECT_CONFIG|VIR_NETWORK_UPDATE_AFFECT_LIVE", "network:save:VIR_NETWORK_UPDATE_AFFECT_CONFIG"]).args(&NETWORK_UPDATE_ARGS),
-    Procedure::event(&PROGRAM, 292, "domain_event_pmsuspend_disk").generated(true, true)
+    Procedure::event(&PROGRAM, 292, "domain_event_pmsuspend_disk").since(1, 0, 0).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_PMSUSPEND_DISK_MSG),
     Procedure::call(&PROGRAM, 293, "node_get_cpu_map").c_name("virNodeGetCPUMap").since(1, 0, 0).generated(false, false)
         .acl(&["connect:read"]).args(&NODE_GET_CPU_MAP_ARGS).ret(&NODE_GET_CPU_MAP_RET),
@@ -1434,17 +1434,17 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_SET_COMPRESSION_CACHE_ARGS),
     Procedure::call(&PROGRAM, 301, "node_device_detach_flags").c_name("virNodeDeviceDetachFlags").since(1, 0, 5).generated(false, true)
         .acl(&["node_device:detach"]).args(&NODE_DEVICE_DETACH_FLAGS_ARGS),
-    Procedure::call(&PROGRAM, 302, "domain_migrate_begin3_params").generated(false, false)
+    Procedure::call(&PROGRAM, 302, "domain_migrate_begin3_params").since(1, 1, 0).generated(false, false)
         .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_BEGIN3_PARAMS_ARGS).ret(&DOMAIN_MIGRATE_BEGIN3_PARAMS_RET),
-    Procedure::call(&PROGRAM, 303, "domain_migrate_prepare3_params").generated(false, false)
+    Procedure::call(&PROGRAM, 303, "domain_migrate_prepare3_params").since(1, 1, 0).generated(false, false)
         .acl(&["domain:migrate", "domain:start", "domain:write"]).args(&DOMAIN_MIGRATE_PREPARE3_PARAMS_ARGS).ret(&DOMAIN_MIGRATE_PREPARE3_PARAMS_RET),
-    Procedure::call(&PROGRAM, 304, "domain_migrate_prepare_tunnel3_params").generated(false, false)
+    Procedure::call(&PROGRAM, 304, "domain_migrate_prepare_tunnel3_params").since(1, 1, 0).generated(false, false)
         .acl(&["domain:migrate", "domain:start", "domain:write"]).stream(super::super::StreamDirection::Write, 1).args(&DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS_ARGS).ret(&DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS_RET),
-    Procedure::call(&PROGRAM, 305, "domain_migrate_perform3_params").generated(false, false)
+    Procedure::call(&PROGRAM, 305, "domain_migrate_perform3_params").since(1, 1, 0).generated(false, false)
         .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_PERFORM3_PARAMS_ARGS).ret(&DOMAIN_MIGRATE_PERFORM3_PARAMS_RET),
-    Procedure::call(&PROGRAM, 306, "domain_migrate_finish3_params").generated(false, false)
+    Procedure::call(&PROGRAM, 306, "domain_migrate_finish3_params").since(1, 1, 0).generated(false, false)
         .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_FINISH3_PARAMS_ARGS).ret(&DOMAIN_MIGRATE_FINISH3_PARAMS_RET),
-    Procedure::call(&PROGRAM, 307, "domain_migrate_confirm3_params").generated(false, false)
+    Procedure::call(&PROGRAM, 307, "domain_migrate_confirm3_params").since(1, 1, 0).generated(false, false)
         .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_CONFIRM3_PARAMS_ARGS),
     Procedure::call(&PROGRAM, 308, "domain_set_memory_stats_period").c_name("virDomainSetMemoryStatsPeriod").since(1, 1, 1).generated(true, true)
         .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_SET_MEMORY_STATS_PERIOD_ARGS),
@@ -1452,7 +1452,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["domain:write", "domain:start"]).args(&DOMAIN_CREATE_XML_WITH_FILES_ARGS).ret(&DOMAIN_CREATE_XML_WITH_FILES_RET),
     Procedure::call(&PROGRAM, 310, "domain_create_with_files").c_name("virDomainCreateWithFiles").since(1, 1, 1).generated(false, false)
         .acl(&["domain:start"]).args(&DOMAIN_CREATE_WITH_FILES_ARGS).ret(&DOMAIN_CREATE_WITH_FILES_RET),
-    Procedure::event(&PROGRAM, 311, "domain_event_device_removed").generated(true, true)
+    Procedure::event(&PROGRAM, 311, "domain_event_device_removed").since(1, 1, 1).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_DEVICE_REMOVED_MSG),
     Procedure::call(&PROGRAM, 312, "connect_get_cpu_model_names").c_name("virConnectGetCPUModelNames").since(1, 1, 3).generated(false, false)
         .acl(&["connect:read"]).args(&CONNECT_GET_CPU_MODEL_NAMES_ARGS).ret(&CONNECT_GET_CPU_MODEL_NAMES_RET),
@@ -1460,7 +1460,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["connect:search_networks"]).acl_filter(&["network:getattr"]).event_class(EventClass::Network).args(&CONNECT_NETWORK_EVENT_REGISTER_ANY_ARGS).ret(&CONNECT_NETWORK_EVENT_REGISTER_ANY_RET),
     Procedure::call(&PROGRAM, 314, "connect_network_event_deregister_any").c_name("virConnectNetworkEventDeregisterAny").since(1, 2, 1).generated(false, false).high()
         .acl(&["connect:read"]).event_class(EventClass::Network).args(&CONNECT_NETWORK_EVENT_DEREGISTER_ANY_ARGS),
-    Procedure::event(&PROGRAM, 315, "network_event_lifecycle").generated(true, true)
+    Procedure::event(&PROGRAM, 315, "network_event_lifecycle").since(1, 2, 1).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Network).args(&NETWORK_EVENT_LIFECYCLE_MSG),
     Procedure::call(&PROGRAM, 316, "connect_domain_event_callback_register_any").generated(false, false).high()
         .acl(&["connect:search_domains"]).acl_filter(&["domain:getattr"]).event_class(EventClass::Domain).args(&CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY_ARGS).ret(&CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY_RET),
@@ -1508,7 +1508,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["domain:write"]).args(&DOMAIN_GET_TIME_ARGS).ret(&DOMAIN_GET_TIME_RET),
     Procedure::call(&PROGRAM, 338, "domain_set_time").c_name("virDomainSetTime").since(1, 2, 5).generated(true, true)
         .acl(&["domain:set_time"]).args(&DOMAIN_SET_TIME_ARGS),
-    Procedure::event(&PROGRAM, 339, "domain_event_block_job_2").generated(false, false)
+    Procedure::event(&PROGRAM, 339, "domain_event_block_job_2").since(1, 2, 6).generated(false, false)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_BLOCK_JOB_2_MSG),
     Procedure::call(&PROGRAM, 340, "node_get_free_pages").c_name("virNodeGetFreePages").since(1, 2, 6).generated(false, false).high()
         .acl(&["connect:read"]).args(&NODE_GET_FREE_PAGES_ARGS).ret(&NODE_GET_FREE_PAGES_RET),
@@ -1522,11 +1522,11 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["connect:search_domains"]).acl_filter(&["domain:read"]).args(&CONNECT_GET_ALL_DOMAIN_STATS_ARGS).ret(&CONNECT_GET_ALL_DOMAIN_STATS_RET),
     Procedure::call(&PROGRAM, 345, "domain_block_copy").c_name("virDomainBlockCopy").since(1, 2, 8).generated(true, true)
         .acl(&["domain:block_write"]).args(&DOMAIN_BLOCK_COPY_ARGS),
-    Procedure::event(&PROGRAM, 346, "domain_event_callback_tunable").generated(true, true)
+    Procedure::event(&PROGRAM, 346, "domain_event_callback_tunable").since(1, 2, 9).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_TUNABLE_MSG),
     Procedure::call(&PROGRAM, 347, "node_alloc_pages").c_name("virNodeAllocPages").since(1, 2, 9).generated(false, false)
         .acl(&["connect:write"]).args(&NODE_ALLOC_PAGES_ARGS).ret(&NODE_ALLOC_PAGES_RET),
-    Procedure::event(&PROGRAM, 348, "domain_event_callback_agent_lifecycle").generated(true, true)
+    Procedure::event(&PROGRAM, 348, "domain_event_callback_agent_lifecycle").since(1, 2, 11).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_AGENT_LIFECYCLE_MSG),
     Procedure::call(&PROGRAM, 349, "domain_get_fsinfo").c_name("virDomainGetFSInfo").since(1, 2, 11).generated(false, false)
         .acl(&["domain:fs_freeze"]).args(&DOMAIN_GET_FSINFO_ARGS).ret(&DOMAIN_GET_FSINFO_RET),
@@ -1538,7 +1538,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_PIN_IOTHREAD_ARGS),
     Procedure::call(&PROGRAM, 353, "domain_interface_addresses").c_name("virDomainInterfaceAddresses").since(1, 2, 14).generated(false, false)
         .acl(&["domain:read", "domain:write::source:VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT"]).args(&DOMAIN_INTERFACE_ADDRESSES_ARGS).ret(&DOMAIN_INTERFACE_ADDRESSES_RET),
-    Procedure::event(&PROGRAM, 354, "domain_event_callback_device_added").generated(true, true)
+    Procedure::event(&PROGRAM, 354, "domain_event_callback_device_added").since(1, 2, 15).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_DEVICE_ADDED_MSG),
     Procedure::call(&PROGRAM, 355, "domain_add_iothread").c_name("virDomainAddIOThread").since(1, 2, 15).generated(true, true)
         .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_ADD_IOTHREAD_ARGS),
@@ -1548,7 +1548,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["domain:set_password"]).args(&DOMAIN_SET_USER_PASSWORD_ARGS),
     Procedure::call(&PROGRAM, 358, "domain_rename").c_name("virDomainRename").since(1, 2, 19).generated(false, true)
         .acl(&["domain:write", "domain:save"]).args(&DOMAIN_RENAME_ARGS).ret(&DOMAIN_RENAME_RET),
-    Procedure::event(&PROGRAM, 359, "domain_event_callback_migration_iteration").generated(true, true)
+    Procedure::event(&PROGRAM, 359, "domain_event_callback_migration_iteration").since(1, 3, 2).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_MIGRATION_ITERATION_MSG),
     Procedure::call(&PROGRAM, 360, "connect_register_close_callback").c_name("virConnectRegisterCloseCallback").since(0, 10, 0).generated(false, false).high()
         .acl(&["connect:getattr"]),
@@ -1556,7 +1556,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["connect:getattr"]),
     Procedure::event(&PROGRAM, 362, "connect_event_connection_closed").generated(false, false)
         .acl(&["none"]).args(&CONNECT_EVENT_CONNECTION_CLOSED_MSG),
-    Procedure::event(&PROGRAM, 363, "domain_event_callback_job_completed").generated(true, true)
+    Procedure::event(&PROGRAM, 363, "domain_event_callback_job_completed").since(1, 3, 3).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_JOB_COMPLETED_MSG),
     Procedure::call(&PROGRAM, 364, "domain_migrate_start_post_copy").c_name("virDomainMigrateStartPostCopy").since(1, 3, 3).generated(true, true)
         .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_START_POST_COPY_ARGS),
@@ -1564,43 +1564,43 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["domain:read"]).args(&DOMAIN_GET_PERF_EVENTS_ARGS).ret(&DOMAIN_GET_PERF_EVENTS_RET),
     Procedure::call(&PROGRAM, 366, "domain_set_perf_events").c_name("virDomainSetPerfEvents").since(1, 3, 3).generated(true, true)
         .acl(&["domain:write"]).args(&DOMAIN_SET_PERF_EVENTS_ARGS),
-    Procedure::event(&PROGRAM, 367, "domain_event_callback_device_removal_failed").generated(true, true)
+    Procedure::event(&PROGRAM, 367, "domain_event_callback_device_removal_failed").since(1, 3, 4).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_DEVICE_REMOVAL_FAILED_MSG),
     Procedure::call(&PROGRAM, 368, "connect_storage_pool_event_register_any").c_name("virConnectStoragePoolEventRegisterAny").since(2, 0, 0).generated(false, false).high()
         .acl(&["connect:search_storage_pools"]).acl_filter(&["storage_pool:getattr"]).event_class(EventClass::StoragePool).args(&CONNECT_STORAGE_POOL_EVENT_REGISTER_ANY_ARGS).ret(&CONNECT_STORAGE_POOL_EVENT_REGISTER_ANY_RET),
     Procedure::call(&PROGRAM, 369, "connect_storage_pool_event_deregister_any").c_name("virConnectStoragePoolEventDeregisterAny").since(2, 0, 0).generated(false, false).high()
         .acl(&["connect:read"]).event_class(EventClass::StoragePool).args(&CONNECT_STORAGE_POOL_EVENT_DEREGISTER_ANY_ARGS),
-    Procedure::event(&PROGRAM, 370, "storage_pool_event_lifecycle").generated(true, true)
+    Procedure::event(&PROGRAM, 370, "storage_pool_event_lifecycle").since(2, 0, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::StoragePool).args(&STORAGE_POOL_EVENT_LIFECYCLE_MSG),
     Procedure::call(&PROGRAM, 371, "domain_get_guest_vcpus").c_name("virDomainGetGuestVcpus").since(2, 0, 0).generated(true, true)
         .acl(&["domain:write"]).args(&DOMAIN_GET_GUEST_VCPUS_ARGS).ret(&DOMAIN_GET_GUEST_VCPUS_RET),
     Procedure::call(&PROGRAM, 372, "domain_set_guest_vcpus").c_name("virDomainSetGuestVcpus").since(2, 0, 0).generated(true, true)
         .acl(&["domain:write"]).args(&DOMAIN_SET_GUEST_VCPUS_ARGS),
-    Procedure::event(&PROGRAM, 373, "storage_pool_event_refresh").generated(true, true)
+    Procedure::event(&PROGRAM, 373, "storage_pool_event_refresh").since(2, 0, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::StoragePool).args(&STORAGE_POOL_EVENT_REFRESH_MSG),
     Procedure::call(&PROGRAM, 374, "connect_node_device_event_register_any").c_name("virConnectNodeDeviceEventRegisterAny").since(2, 2, 0).generated(false, false).high()
         .acl(&["connect:search_node_devices"]).acl_filter(&["node_device:getattr"]).event_class(EventClass::NodeDevice).args(&CONNECT_NODE_DEVICE_EVENT_REGISTER_ANY_ARGS).ret(&CONNECT_NODE_DEVICE_EVENT_REGISTER_ANY_RET),
     Procedure::call(&PROGRAM, 375, "connect_node_device_event_deregister_any").c_name("virConnectNodeDeviceEventDeregisterAny").since(2, 2, 0).generated(false, false).high()
         .acl(&["connect:read"]).event_class(EventClass::NodeDevice).args(&CONNECT_NODE_DEVICE_EVENT_DEREGISTER_ANY_ARGS),
-    Procedure::event(&PROGRAM, 376, "node_device_event_lifecycle").generated(true, true)
+    Procedure::event(&PROGRAM, 376, "node_device_event_lifecycle").since(2, 2, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::NodeDevice).args(&NODE_DEVICE_EVENT_LIFECYCLE_MSG),
-    Procedure::event(&PROGRAM, 377, "node_device_event_update").generated(true, true)
+    Procedure::event(&PROGRAM, 377, "node_device_event_update").since(2, 2, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::NodeDevice).args(&NODE_DEVICE_EVENT_UPDATE_MSG),
     Procedure::call(&PROGRAM, 378, "storage_vol_get_info_flags").c_name("virStorageVolGetInfoFlags").since(3, 0, 0).generated(false, true).high()
         .acl(&["storage_vol:read"]).args(&STORAGE_VOL_GET_INFO_FLAGS_ARGS).ret(&STORAGE_VOL_GET_INFO_FLAGS_RET),
-    Procedure::event(&PROGRAM, 379, "domain_event_callback_metadata_change").generated(true, true)
+    Procedure::event(&PROGRAM, 379, "domain_event_callback_metadata_change").since(3, 0, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_METADATA_CHANGE_MSG),
     Procedure::call(&PROGRAM, 380, "connect_secret_event_register_any").c_name("virConnectSecretEventRegisterAny").since(3, 0, 0).generated(false, false).high()
         .acl(&["connect:search_secrets"]).acl_filter(&["secret:getattr"]).event_class(EventClass::Secret).args(&CONNECT_SECRET_EVENT_REGISTER_ANY_ARGS).ret(&CONNECT_SECRET_EVENT_REGISTER_ANY_RET),
     Procedure::call(&PROGRAM, 381, "connect_secret_event_deregister_any").c_name("virConnectSecretEventDeregisterAny").since(3, 0, 0).generated(false, false).high()
         .acl(&["connect:read"]).event_class(EventClass::Secret).args(&CONNECT_SECRET_EVENT_DEREGISTER_ANY_ARGS),
-    Procedure::event(&PROGRAM, 382, "secret_event_lifecycle").generated(true, true)
+    Procedure::event(&PROGRAM, 382, "secret_event_lifecycle").since(3, 0, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Secret).args(&SECRET_EVENT_LIFECYCLE_MSG),
-    Procedure::event(&PROGRAM, 383, "secret_event_value_changed").generated(true, true)
+    Procedure::event(&PROGRAM, 383, "secret_event_value_changed").since(3, 0, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Secret).args(&SECRET_EVENT_VALUE_CHANGED_MSG),
     Procedure::call(&PROGRAM, 384, "domain_set_vcpu").c_name("virDomainSetVcpu").since(3, 1, 0).generated(true, true)
         .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_SET_VCPU_ARGS),
-    Procedure::event(&PROGRAM, 385, "domain_event_block_threshold").generated(true, true)
+    Procedure::event(&PROGRAM, 385, "domain_event_block_threshold").since(3, 2, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_BLOCK_THRESHOLD_MSG),
     Procedure::call(&PROGRAM, 386, "domain_set_block_threshold").c_name("virDomainSetBlockThreshold").since(3, 1, 0).generated(true, true)
         .acl(&["domain:write"]).args(&DOMAIN_SET_BLOCK_THRESHOLD_ARGS),
@@ -1676,7 +1676,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["domain:checkpoint", "domain:block_write"]).args(&DOMAIN_BACKUP_BEGIN_ARGS),
     Procedure::call(&PROGRAM, 422, "domain_backup_get_xml_desc").c_name("virDomainBackupGetXMLDesc").since(6, 0, 0).generated(true, true).high()
         .acl(&["domain:read"]).args(&DOMAIN_BACKUP_GET_XML_DESC_ARGS).ret(&DOMAIN_BACKUP_GET_XML_DESC_RET),
-    Procedure::event(&PROGRAM, 423, "domain_event_memory_failure").generated(true, true)
+    Procedure::event(&PROGRAM, 423, "domain_event_memory_failure").since(6, 9, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_MEMORY_FAILURE_MSG),
     Procedure::call(&PROGRAM, 424, "domain_authorized_ssh_keys_get").c_name("virDomainAuthorizedSSHKeysGet").since(6, 10, 0).generated(false, false)
         .acl(&["domain:write"]).args(&DOMAIN_AUTHORIZED_SSH_KEYS_GET_ARGS).ret(&DOMAIN_AUTHORIZED_SSH_KEYS_GET_RET),
@@ -1706,7 +1706,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["node_device:read"]).args(&NODE_DEVICE_IS_ACTIVE_ARGS).ret(&NODE_DEVICE_IS_ACTIVE_RET),
     Procedure::call(&PROGRAM, 437, "network_create_xml_flags").c_name("virNetworkCreateXMLFlags").since(7, 8, 0).generated(true, true).high()
         .acl(&["network:write", "network:start"]).args(&NETWORK_CREATE_XML_FLAGS_ARGS).ret(&NETWORK_CREATE_XML_FLAGS_RET),
-    Procedure::event(&PROGRAM, 438, "domain_event_memory_device_size_change").generated(true, true)
+    Procedure::event(&PROGRAM, 438, "domain_event_memory_device_size_change").since(7, 9, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_MEMORY_DEVICE_SIZE_CHANGE_MSG),
     Procedure::call(&PROGRAM, 439, "domain_set_launch_security_state").c_name("virDomainSetLaunchSecurityState").since(8, 0, 0).generated(true, true)
         .acl(&["domain:write"]).args(&DOMAIN_SET_LAUNCH_SECURITY_STATE_ARGS),
@@ -1722,7 +1722,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["network:write", "network:save:!VIR_NETWORK_UPDATE_AFFECT_CONFIG|VIR_NETWORK_UPDATE_AFFECT_LIVE", "network:save:VIR_NETWORK_UPDATE_AFFECT_CONFIG"]).args(&NETWORK_SET_METADATA_ARGS),
     Procedure::call(&PROGRAM, 445, "network_get_metadata").c_name("virNetworkGetMetadata").since(9, 7, 0).generated(true, true)
         .acl(&["network:read"]).args(&NETWORK_GET_METADATA_ARGS).ret(&NETWORK_GET_METADATA_RET),
-    Procedure::event(&PROGRAM, 446, "network_event_callback_metadata_change").generated(true, true)
+    Procedure::event(&PROGRAM, 446, "network_event_callback_metadata_change").since(9, 8, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Network).args(&NETWORK_EVENT_CALLBACK_METADATA_CHANGE_MSG),
     Procedure::call(&PROGRAM, 447, "node_device_update").c_name("virNodeDeviceUpdate").since(10, 1, 0).generated(true, true).high()
         .acl(&["node_device:write", "node_device:save:!VIR_NODE_DEVICE_UPDATE_AFFECT_CONFIG|VIR_NODE_DEVICE_UPDATE_AFFECT_LIVE", "node_device:save:VIR_NODE_DEVICE_UPDATE_AFFECT_CONFIG"]).args(&NODE_DEVICE_UPDATE_ARGS),
@@ -1736,13 +1736,13 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_SET_THROTTLE_GROUP_ARGS),
     Procedure::call(&PROGRAM, 452, "domain_del_throttle_group").c_name("virDomainDelThrottleGroup").since(11, 2, 0).generated(true, true)
         .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_DEL_THROTTLE_GROUP_ARGS),
-    Procedure::event(&PROGRAM, 453, "domain_event_nic_mac_change").generated(true, true)
+    Procedure::event(&PROGRAM, 453, "domain_event_nic_mac_change").since(11, 2, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_NIC_MAC_CHANGE_MSG),
     Procedure::event(&PROGRAM, 454, "domain_event_vcpu_removed").since(12, 4, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_VCPU_REMOVED_MSG),
     Procedure::event(&PROGRAM, 455, "domain_event_callback_channel_lifecycle").since(12, 4, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_CHANNEL_LIFECYCLE_MSG),
-    Procedure::call(&PROGRAM, 456, "domain_announce_interface").c_name("virDomainAnnounceInterface").since(12, 5, 0).generated(false, false)
+    Procedure::call(&PROGRAM, 456, "domain_announce_interface").c_name("virDomainAnnounceInterface").since(12, 5, 0).generated(true, true)
         .acl(&["domain:write"]).args(&DOMAIN_ANNOUNCE_INTERFACE_ARGS),
 ];
 
