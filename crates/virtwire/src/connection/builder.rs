@@ -2,7 +2,7 @@
 
 use super::Connection;
 use super::opening::{self, Opening};
-use crate::driver::Shared;
+use crate::driver::{Shared, StreamBounds};
 use crate::transport::{AnyIo, Transport};
 use crate::{Error, Result};
 use std::io;
@@ -34,6 +34,7 @@ pub struct Builder {
     keepalive: Option<Keepalive>,
     max_calls_in_flight: usize,
     max_queued_events: usize,
+    stream_bounds: StreamBounds,
     call_timeout: Option<Duration>,
     connect_timeout: Option<Duration>,
 }
@@ -46,6 +47,7 @@ impl Builder {
             keepalive: Some(Keepalive::default()),
             max_calls_in_flight: ClientConfig::default().max_calls_in_flight,
             max_queued_events: 1024,
+            stream_bounds: StreamBounds { window: 1 << 20, limit: 64 << 20 },
             call_timeout: None,
             connect_timeout: None,
         }
@@ -83,6 +85,19 @@ impl Builder {
     /// the oldest. Otherwise it is 1024.
     pub fn max_queued_events(mut self, max: usize) -> Self {
         self.max_queued_events = max;
+        self
+    }
+
+    /// Sets how many bytes of a stream are kept for a consumer that is slower than they come, before the daemon is
+    /// slowed down (`window`), and at which the stream is given up ([`Error::Stalled`], `limit`). Otherwise it is
+    /// 1 MiB and 64 MiB.
+    ///
+    /// The wire knows no other way to slow down one stream than to read less of the whole connection. While nobody
+    /// waits for anything else on it, nothing is read. While somebody does, it is read ever more slowly, so that
+    /// others are answered and a consumer that is merely slow comes to a pace that it can keep; one that has stopped
+    /// runs into the limit after minutes. A bulk stream is better off on a connection of its own.
+    pub fn stream_buffer(mut self, window: usize, limit: usize) -> Self {
+        self.stream_bounds = StreamBounds { window, limit: limit.max(window) };
         self
     }
 
@@ -137,7 +152,7 @@ impl Builder {
             keepalive: self.keepalive,
             call_timeout: self.call_timeout,
         };
-        let shared = Shared::start(transport, config);
+        let shared = Shared::start(transport, config, self.stream_bounds);
         Ok(Connection::new(opening::open(shared, opening, self.max_queued_events).await?))
     }
 

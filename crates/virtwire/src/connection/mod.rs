@@ -183,7 +183,7 @@ impl Connection {
         Ok(RawReply { payload, descriptors })
     }
 
-    fn with_timeout(&self, options: CallOptions) -> CallOptions {
+    pub(crate) fn with_timeout(&self, options: CallOptions) -> CallOptions {
         CallOptions { timeout: options.timeout.or(self.handle.call_timeout), ..options }
     }
 

@@ -22,7 +22,9 @@ impl State {
         result: Result<Reply, CallError>,
         wakes: &mut Vec<Waker>,
     ) {
-        if result.as_ref().is_ok_and(|reply| reply.procedure.stream != StreamDirection::None) {
+        if !self.streams.contains_key(&serial)
+            && result.as_ref().is_ok_and(|reply| reply.procedure.stream != StreamDirection::None)
+        {
             // Nobody has asked for the stream that the call opened.
             self.client.abort(serial);
         }

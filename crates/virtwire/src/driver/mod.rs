@@ -8,9 +8,12 @@
 mod calls;
 mod incoming;
 mod outgoing;
+mod streams;
 mod subscriptions;
 
 pub(crate) use calls::PendingCall;
+pub use streams::Chunk;
+pub(crate) use streams::{StreamBounds, StreamSlot};
 pub(crate) use subscriptions::{Next, SubscriptionSlot};
 
 use crate::transport::Transport;
@@ -24,6 +27,8 @@ use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use streams::{Inlet, Pace};
 use subscriptions::Queue;
 use tokio::time::{Instant, Sleep};
 use virtwire_proto::connection::{Client, ClientConfig, ClientEvent, CloseReason, Keepalive, Time};
@@ -31,6 +36,8 @@ use virtwire_proto::packet::Serial;
 
 /// How often the driver reads before it lets other tasks run.
 const READS_A_TURN: usize = 16;
+/// How often to look whether the peer has gone while nothing is read.
+const HANGUP_CHECK: Duration = Duration::from_millis(500);
 /// How often a caller's task writes for others before the driver's has to.
 const WRITES_A_TURN: usize = 4;
 
@@ -46,6 +53,12 @@ struct State {
     /// How many calls are answered whose tasks have not run yet: they may have more to send.
     waking: usize,
     subscriptions: BTreeMap<Serial, Queue>,
+    streams: BTreeMap<Serial, Inlet>,
+    bounds: StreamBounds,
+    /// Who waits for room to send on a stream.
+    senders: Vec<Waker>,
+    /// Whether a consumer that takes nothing slows down the reading.
+    throttled: bool,
     /// `None` once the connection has ended.
     transport: Option<Arc<dyn Transport>>,
     /// What is being written. `None` while somebody writes it.
@@ -76,7 +89,11 @@ impl fmt::Debug for Shared {
 
 impl Shared {
     /// Starts to drive a connection, in a task of the current runtime.
-    pub(crate) fn start(transport: impl Transport + 'static, config: ClientConfig) -> Arc<Self> {
+    pub(crate) fn start(
+        transport: impl Transport + 'static,
+        config: ClientConfig,
+        bounds: StreamBounds,
+    ) -> Arc<Self> {
         let transport: Arc<dyn Transport> = Arc::new(transport);
         let shared = Arc::new(Self {
             state: Mutex::new(State {
@@ -84,6 +101,10 @@ impl Shared {
                 waiters: BTreeMap::new(),
                 waking: 0,
                 subscriptions: BTreeMap::new(),
+                streams: BTreeMap::new(),
+                bounds,
+                senders: Vec::new(),
+                throttled: false,
                 transport: Some(Arc::clone(&transport)),
                 outgoing: Some(Outgoing::default()),
                 blocked: false,
@@ -148,7 +169,7 @@ impl Shared {
     fn settle<'a>(&'a self, mut state: MutexGuard<'a, State>) {
         let mut wakes = Vec::new();
         state.deliver(&mut wakes);
-        if state.timer_is_late() {
+        if state.timer_is_late() || state.throttled {
             wakes.extend(state.driver.take());
         }
         if state.client.pending_bytes() == 0
@@ -193,6 +214,7 @@ impl Shared {
         }
         state.put_back(outgoing);
         state.deliver(wakes);
+        state.wake_senders(wakes);
         if state.blocked || state.unwritable.is_some() {
             wakes.extend(state.driver.take());
         }
@@ -242,6 +264,7 @@ impl State {
                         queue.lose(count, wakes);
                     }
                 }
+                ClientEvent::Stream { serial, event } => self.deliver_stream(serial, event, wakes),
                 ClientEvent::Closed { reason } => self.end(&reason, wakes),
                 _ => {}
             }
@@ -258,6 +281,7 @@ impl State {
             queue.end(reason.clone(), wakes);
         }
         wakes.append(&mut self.mourners);
+        wakes.append(&mut self.senders);
         wakes.extend(self.driver.take());
     }
 }
@@ -272,6 +296,10 @@ struct Driver {
     outgoing: Option<Outgoing>,
     /// Whether the transport may hold back something that was written.
     unflushed: bool,
+    /// When to read next, where reading is slowed down.
+    pause: Option<Pin<Box<Sleep>>>,
+    /// Whether the peer has gone: what it left is read at once, whoever takes it.
+    gone: bool,
     wakes: Vec<Waker>,
 }
 
@@ -285,6 +313,8 @@ impl Driver {
             timer,
             outgoing: None,
             unflushed: false,
+            pause: None,
+            gone: false,
             wakes: Vec::new(),
         }
     }
@@ -328,6 +358,7 @@ impl Driver {
             };
             outgoing.fill(&mut state.client);
             state.deliver(&mut self.wakes);
+            state.wake_senders(&mut self.wakes);
             if outgoing.is_empty() || state.transport.is_none() || state.unwritable.is_some() {
                 state.put_back(outgoing);
                 break;
@@ -356,14 +387,20 @@ impl Driver {
         }
     }
 
-    /// Reads, as often as a turn allows; what came is with those it is for afterwards.
+    /// Reads, as often as a turn and slow consumers allow; what came is with those it is for afterwards.
     fn poll_read(&mut self, cx: &mut Context<'_>) {
         for _ in 0..READS_A_TURN {
+            if self.poll_pace(cx).is_pending() {
+                return;
+            }
             match self.incoming.poll_read(cx, &*self.transport) {
                 Poll::Pending => {
                     self.incoming.settle();
                     let unwritable = self.shared.lock().unwritable.take();
-                    return unwritable.map_or((), |reason| self.fail(reason));
+                    if let Some(reason) = unwritable {
+                        self.fail(reason);
+                    }
+                    return;
                 }
                 Poll::Ready(Ok(0)) => return self.fail(CloseReason::Peer),
                 Poll::Ready(Err(error)) => return self.fail(transport_failed(&error)),
@@ -373,6 +410,43 @@ impl Driver {
             self.wakes.drain(..).for_each(Waker::wake);
         }
         cx.waker().wake_by_ref();
+    }
+
+    /// Ready when something may be read.
+    fn poll_pace(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.shared.lock();
+        let pace = state.pace();
+        let throttled = pace != Pace::Free;
+        if throttled || state.throttled {
+            let now = self.shared.now();
+            state.throttled = throttled;
+            // The silence of a peer that nobody listens to says nothing.
+            state.client.set_reading(pace != Pace::Paused, now);
+        }
+        drop(state);
+        let wait = match pace {
+            _ if self.gone => return Poll::Ready(()),
+            Pace::Free => {
+                self.pause = None;
+                return Poll::Ready(());
+            }
+            Pace::Slow(wait) => wait,
+            Pace::Paused => HANGUP_CHECK,
+        };
+        let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
+        // Shorter where somebody began to wait meanwhile.
+        let latest = Instant::now() + wait;
+        if pause.deadline() > latest {
+            pause.as_mut().reset(latest);
+        }
+        while pause.as_mut().poll(cx).is_ready() {
+            pause.as_mut().reset(Instant::now() + wait);
+            self.gone = pace == Pace::Paused && self.transport.hung_up();
+            if pace != Pace::Paused || self.gone {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
     }
 
     fn receive(&mut self) {

@@ -59,6 +59,11 @@ impl Queue {
         wakes.extend(self.waker.take());
     }
 
+    /// Whether its consumer waits.
+    pub(super) fn awaited(&self) -> bool {
+        self.waker.is_some()
+    }
+
     fn next(&mut self) -> Option<Next> {
         // What was lost was older than all that is still there.
         if self.lost > 0 {

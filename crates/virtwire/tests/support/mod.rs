@@ -4,6 +4,8 @@
 
 use bytes::BytesMut;
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -20,7 +22,8 @@ type Command = Box<dyn FnOnce(&mut Server) + Send>;
 pub struct Peer {
     commands: mpsc::UnboundedSender<Command>,
     events: mpsc::UnboundedReceiver<ServerEvent>,
-    /// Whether features are offered.
+    frozen: Arc<AtomicBool>,
+    unsent: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -43,13 +46,18 @@ impl Peer {
     pub fn start(socket: UnixStream) -> Self {
         let (commands, commanded) = mpsc::unbounded_channel();
         let (happened, events) = mpsc::unbounded_channel();
-        let task = tokio::spawn(serve(socket, commanded, happened));
-        Self { commands, events, task }
+        let frozen = Arc::new(AtomicBool::new(false));
+        let unsent = Arc::new(AtomicUsize::new(0));
+        let task = tokio::spawn(serve(socket, commanded, happened, Arc::clone(&frozen), Arc::clone(&unsent)));
+        Self { commands, events, frozen, unsent, task }
     }
 
     /// What happens next, beside the opening.
     pub async fn event(&mut self) -> ServerEvent {
-        tokio::time::timeout(Duration::from_secs(20), self.events.recv()).await.expect("in time").expect("more")
+        tokio::time::timeout(Duration::from_secs(20), self.events.recv())
+            .await
+            .expect("in time")
+            .expect("more")
     }
 
     /// What has happened already.
@@ -92,6 +100,22 @@ impl Peer {
         while !matches!(self.event().await, ServerEvent::Closed { .. }) {}
     }
 
+    /// How many bytes wait to be written.
+    pub fn unsent(&self) -> usize {
+        self.unsent.load(Ordering::SeqCst)
+    }
+
+    /// Stops reading and answering, with the socket open.
+    pub async fn freeze(&self) {
+        let (stopped, wait) = oneshot::channel();
+        let command: Command = Box::new(move |_| {
+            stopped.send(()).ok();
+        });
+        self.frozen.store(true, Ordering::SeqCst);
+        self.commands.send(command).expect("the server is there");
+        wait.await.expect("the server is there");
+    }
+
     /// Dies: the socket is closed without a word.
     pub async fn die(self) {
         self.task.abort();
@@ -103,6 +127,8 @@ async fn serve(
     mut socket: UnixStream,
     mut commands: mpsc::UnboundedReceiver<Command>,
     happened: mpsc::UnboundedSender<ServerEvent>,
+    frozen: Arc<AtomicBool>,
+    unsent: Arc<AtomicUsize>,
 ) {
     let config = ServerConfig::new(&[&remote::PROGRAM, &qemu::PROGRAM]).max_client_requests(10_000);
     let mut server = Server::new(config, Time::START);
@@ -125,6 +151,7 @@ async fn serve(
                 Transmit::Descriptor(_) => panic!("this server sends no descriptors"),
             }
         }
+        unsent.store(out.len(), Ordering::SeqCst);
         let pending = out.make_contiguous();
         tokio::select! {
             read = reading.read_buf(&mut bytes) => match read {
@@ -141,6 +168,9 @@ async fn serve(
                 Some(command) => command(&mut server),
                 None => return,
             },
+        }
+        if frozen.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
         }
     }
 }
