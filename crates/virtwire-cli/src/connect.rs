@@ -5,7 +5,7 @@ use std::path::Path;
 use virtwire::Connection;
 use virtwire_proto::socket_path::{Environment, SocketFinder};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, say};
 
 /// The hypervisor in memory.
 const EMBEDDED: &str = "test:///default";
@@ -28,7 +28,7 @@ fn default() -> &'static str {
     if daemon_is_there(&Environment::new(is_root(), variable), |path| Path::new(path).exists()) {
         return "";
     }
-    eprintln!("no libvirt daemon on this host: using {EMBEDDED}, a hypervisor in memory");
+    say(format_args!("no libvirt daemon on this host: using {EMBEDDED}, a hypervisor in memory"));
     EMBEDDED
 }
 

@@ -1,7 +1,7 @@
 //! Why a command ends early, and with which status.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
@@ -73,7 +73,7 @@ impl Failure {
         if self.cause == Cause::Unread {
             return ExitCode::SUCCESS;
         }
-        eprintln!("error: {}", one_line(&self.text));
+        say(format_args!("error: {}", one_line(&self.text)));
         ExitCode::from(match self.cause {
             Cause::Unread => 0,
             Cause::Output | Cause::Server => 1,
@@ -81,6 +81,11 @@ impl Failure {
             Cause::Connection => 3,
         })
     }
+}
+
+/// Writes a line to standard error. Where that cannot be written nobody is left to be told.
+pub(crate) fn say(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// An error's code and domain, by the names that libvirt gives them and by their numbers:
