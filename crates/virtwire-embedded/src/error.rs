@@ -38,7 +38,7 @@ impl Error {
 
 /// The parts of libvirt that report errors here; C: `virErrorDomain`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum From {
+pub(crate) enum Origin {
     /// `VIR_FROM_NONE`
     Nothing = 0,
     /// `VIR_FROM_XML`
@@ -96,7 +96,7 @@ impl Kind {
 }
 
 /// An error of this kind; an empty detail leaves the kind's own words alone.
-pub(crate) fn error(from: From, kind: Kind, detail: impl Into<String>) -> Error {
+pub(crate) fn error(from: Origin, kind: Kind, detail: impl Into<String>) -> Error {
     let detail = detail.into();
     let (message, str1) = match (kind.prefix(), &*detail) {
         (prefix, "") => (prefix.to_owned(), prefix.to_owned()),
@@ -116,7 +116,12 @@ pub(crate) fn error(from: From, kind: Kind, detail: impl Into<String>) -> Error 
 }
 
 /// An argument that a call does not allow: `function` is the call's C name.
-pub(crate) fn bad_argument(from: From, function: &str, argument: &str, message: impl Into<String>) -> Error {
+pub(crate) fn bad_argument(
+    from: Origin,
+    function: &str,
+    argument: &str,
+    message: impl Into<String>,
+) -> Error {
     Error {
         code: Kind::InvalidArg as i32,
         domain: from as i32,
@@ -136,7 +141,7 @@ pub(crate) fn check_flags(function: &str, flags: u32, known: u32) -> Result<()> 
         return Ok(());
     }
     let message = format!("unsupported flags (0x{unknown:x}) in function {function}");
-    Err(bad_argument(From::Test, function, "flags", message))
+    Err(bad_argument(Origin::Test, function, "flags", message))
 }
 
 /// Checks that at most one of two flags is set, given as (bit, C name).
@@ -150,37 +155,37 @@ pub(crate) fn check_exclusive(
         return Ok(());
     }
     let message = format!("Flags '{}' and '{}' are mutually exclusive", one.1, other.1);
-    Err(bad_argument(From::Domain, function, "ctl", message))
+    Err(bad_argument(Origin::Domain, function, "ctl", message))
 }
 
 /// A number that a call does not allow to be zero.
 pub(crate) fn must_not_be_zero(function: &str, argument: &str) -> Error {
-    bad_argument(From::Domain, function, argument, format!("{argument} in {function} must not be zero"))
+    bad_argument(Origin::Domain, function, argument, format!("{argument} in {function} must not be zero"))
 }
 
 /// No domain has this name, UUID or id.
 pub(crate) fn no_such_domain(what: &str, value: impl std::fmt::Display) -> Error {
-    error(From::Test, Kind::NoDomain, format!("no domain with matching {what} '{value}'"))
+    error(Origin::Test, Kind::NoDomain, format!("no domain with matching {what} '{value}'"))
 }
 
 /// The domain that a caller holds is gone.
 pub(crate) fn domain_is_gone(uuid: Uuid, name: impl std::fmt::Display) -> Error {
-    error(From::Test, Kind::NoDomain, format!("no domain with matching uuid '{uuid}' ({name})"))
+    error(Origin::Test, Kind::NoDomain, format!("no domain with matching uuid '{uuid}' ({name})"))
 }
 
 /// The call needs a running domain.
 pub(crate) fn not_running() -> Error {
-    error(From::Domain, Kind::OperationInvalid, "domain is not running")
+    error(Origin::Domain, Kind::OperationInvalid, "domain is not running")
 }
 
 /// A document that is not well-formed; `source` says which.
-pub(crate) fn malformed(from: From, source: &str, malformed: &Malformed) -> Error {
+pub(crate) fn malformed(from: Origin, source: &str, malformed: &Malformed) -> Error {
     error(from, Kind::XmlDetail, format!("{source}:{}: {}", malformed.line, malformed.reason))
 }
 
 /// A document with another root than asked for.
 pub(crate) fn unexpected_root(expected: &str, found: &str) -> Error {
-    error(From::Xml, Kind::Xml, format!("the root element must be '{expected}', not '{found}'"))
+    error(Origin::Xml, Kind::Xml, format!("the root element must be '{expected}', not '{found}'"))
 }
 
 #[cfg(test)]
@@ -189,14 +194,14 @@ mod tests {
 
     #[test]
     fn fields_are_filled_as_libvirt_fills_them() {
-        let with_detail = error(From::Domain, Kind::OperationInvalid, "domain is not running");
+        let with_detail = error(Origin::Domain, Kind::OperationInvalid, "domain is not running");
         assert_eq!(with_detail.to_string(), "Requested operation is not valid: domain is not running");
         assert_eq!(with_detail.str1.as_deref(), Some("Requested operation is not valid: %s"));
         assert_eq!(with_detail.str2.as_deref(), Some("domain is not running"));
         assert_eq!((with_detail.code, with_detail.domain), (55, 20));
         assert_eq!((with_detail.int1, with_detail.int2), (-1, -1));
 
-        let alone = error(From::Domain, Kind::NoName, "");
+        let alone = error(Origin::Domain, Kind::NoName, "");
         assert_eq!(alone.to_string(), "missing name information");
         assert_eq!((alone.str1.as_deref(), alone.str2), (Some("missing name information"), None));
 

@@ -36,6 +36,11 @@
 //! - Networks, interfaces, storage and node devices. In a node file they are passed over, as are snapshots and
 //!   users: who may open the node is the server's affair.
 //!
+//! # Documents
+//! A document may have 65 536 parts (elements, attributes, texts), 256 levels and 1 024 attributes an element; one
+//! with more, or that refers to entities of its own, is refused as malformed. A part that a domain has once counts
+//! where it stands first. Comments between a domain's own parts are dropped, those within a part kept.
+//!
 //! # Flags and numbers
 //! Methods take flags as the numbers that calls carry and refuse bits that they do not know, as libvirt does.
 //! Which enum the bits are from stands in each method's text.

@@ -3,7 +3,7 @@
 use crate::capabilities::{self, Cell, NodeInfo, SECURITY_MODEL, SecurityModel};
 use crate::domain::{Definition, Domain, DomainRef, DomainState, Slot, Store};
 use crate::error::{
-    From, Kind, Result, bad_argument, check_flags, domain_is_gone, error, malformed, no_such_domain,
+    Kind, Origin, Result, bad_argument, check_flags, domain_is_gone, error, malformed, no_such_domain,
 };
 use crate::events::{DomainEvent, Hub, LifecycleEvent, Subscription};
 use crate::node_file;
@@ -81,7 +81,7 @@ impl Builder {
     pub fn open(self, path: &str) -> Result<Node> {
         match path {
             "" | "/" => Err(error(
-                From::Test,
+                Origin::Test,
                 Kind::InvalidArg,
                 "the URI needs a node file's path, or test:///default",
             )),
@@ -244,7 +244,7 @@ impl Node {
         let cells = usize::try_from(start).ok().and_then(|start| self.cells.get(start..));
         match cells {
             Some(cells) if !cells.is_empty() => Ok(cells.iter().take(max).map(|cell| cell.memory).collect()),
-            _ => Err(error(From::Test, Kind::InvalidArg, "the range lies beyond the available cells")),
+            _ => Err(error(Origin::Test, Kind::InvalidArg, "the range lies beyond the available cells")),
         }
     }
 
@@ -323,7 +323,7 @@ impl Node {
         const FUNCTION: &str = "virDomainLookupByID";
         if id < 0 {
             let message = format!("id in {FUNCTION} must be zero or greater");
-            return Err(bad_argument(From::Domain, FUNCTION, "id", message));
+            return Err(bad_argument(Origin::Domain, FUNCTION, "id", message));
         }
         self.read(|state| {
             state.domains.by_id(id).and_then(|slot| state.domains.get(slot)).map(Domain::reference)
@@ -447,7 +447,7 @@ impl State {
             if let Some(other) = self.domains.by_name(name.as_bytes()).and_then(|slot| self.domains.get(slot))
             {
                 let message = format!("domain '{name}' already exists with uuid {}", other.definition.uuid);
-                return Err(error(From::Domain, Kind::OperationFailed, message));
+                return Err(error(Origin::Domain, Kind::OperationFailed, message));
             }
             return Ok((self.domains.insert(Domain::new(definition)), false));
         };
@@ -455,17 +455,17 @@ impl State {
             let name = &domain.definition.name;
             if *name != definition.name {
                 let message = format!("domain '{name}' is already defined with uuid {}", definition.uuid);
-                return Err(error(From::Domain, Kind::OperationFailed, message));
+                return Err(error(Origin::Domain, Kind::OperationFailed, message));
             }
             if must_be_inactive && domain.is_active() {
                 let message = format!("domain '{name}' is already active");
-                return Err(error(From::Domain, Kind::OperationInvalid, message));
+                return Err(error(Origin::Domain, Kind::OperationInvalid, message));
             }
             Ok(domain.assign(definition, live))
         });
         match assigned {
             Some(replaced) => Ok((slot, replaced?)),
-            None => Err(error(From::Domain, Kind::Internal, "a domain's UUID leads nowhere")),
+            None => Err(error(Origin::Domain, Kind::Internal, "a domain's UUID leads nowhere")),
         }
     }
 
@@ -506,5 +506,5 @@ impl State {
 /// A document of the caller's about a domain's metadata.
 pub(crate) fn parse_metadata(document: &str) -> Result<xml::Element> {
     xml::parse(document.as_bytes(), Limits::PEER)
-        .map_err(|error| malformed(From::Domain, "(metadata_xml)", &error))
+        .map_err(|error| malformed(Origin::Domain, "(metadata_xml)", &error))
 }

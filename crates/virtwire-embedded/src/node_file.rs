@@ -5,7 +5,7 @@
 
 use crate::capabilities::NodeInfo;
 use crate::domain::{Definition, Instructions, c_number};
-use crate::error::{From, Kind, Result, error, malformed, unexpected_root};
+use crate::error::{Kind, Origin, Result, error, malformed, unexpected_root};
 use crate::xml::{self, Element, Limits, Node};
 use std::path::Path;
 
@@ -47,10 +47,10 @@ pub(crate) fn default_domain() -> Result<Definition> {
 /// It cannot be read, is not well-formed, or has another root.
 pub(crate) fn read(path: &Path, root: &str) -> Result<Element> {
     let bytes = std::fs::read(path).map_err(|cause| {
-        error(From::Test, Kind::Xml, format!("failed to parse xml document '{}': {cause}", path.display()))
+        error(Origin::Test, Kind::Xml, format!("failed to parse xml document '{}': {cause}", path.display()))
     })?;
     let found = xml::parse(&bytes, Limits::FILE)
-        .map_err(|error| malformed(From::Test, &path.display().to_string(), &error))?;
+        .map_err(|error| malformed(Origin::Test, &path.display().to_string(), &error))?;
     if found.name == root { Ok(found) } else { Err(unexpected_root(root, &found.name)) }
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn read_info(node: &Element, info: &mut NodeInfo) -> Result<()> {
         let value = c_number(&text).and_then(|value| u32::try_from(value).ok());
         match value {
             Some(value) => Ok(Some(value)),
-            None => Err(error(From::Test, Kind::Xml, format!("invalid node cpu {name} value '{text}'"))),
+            None => Err(error(Origin::Test, Kind::Xml, format!("invalid node cpu {name} value '{text}'"))),
         }
     };
     info.nodes = number("nodes")?.unwrap_or(info.nodes);
@@ -78,13 +78,13 @@ pub(crate) fn read_info(node: &Element, info: &mut NodeInfo) -> Result<()> {
     if let Some(model) = cpu.and_then(|cpu| cpu.child_text("model")) {
         if model.len() > MAX_MODEL {
             let message = format!("the node's model '{model}' is longer than {MAX_MODEL} bytes");
-            return Err(error(From::Test, Kind::Internal, message));
+            return Err(error(Origin::Test, Kind::Internal, message));
         }
         info.model = model;
     }
     if let Some(text) = node.child_text("memory") {
         info.memory = c_number(&text)
-            .ok_or_else(|| error(From::Test, Kind::Xml, format!("invalid node memory value '{text}'")))?;
+            .ok_or_else(|| error(Origin::Test, Kind::Xml, format!("invalid node memory value '{text}'")))?;
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! What libvirt adds to a domain's operating system, clock and devices, so that tools find what they look for.
 
-use crate::error::{From, Kind, Result, error};
+use crate::error::{Kind, Origin, Result, error};
 use crate::xml::{Element, Node};
+use std::collections::HashSet;
 use uuid::Uuid;
 
 /// The architecture of a guest that names none: that of libvirt's test driver.
@@ -139,12 +140,12 @@ const AFTER_TARGET: &[&str] = &[
 pub(super) fn os(root: &Element) -> Result<Element> {
     let mut os = root.child("os").cloned().unwrap_or_else(|| Element::new("os"));
     let has_bootloader = root.child_text("bootloader").is_some();
-    let unsupported = |message: String| Err(error(From::Domain, Kind::ConfigUnsupported, message));
+    let unsupported = |message: String| Err(error(Origin::Domain, Kind::ConfigUnsupported, message));
 
     let kind = match os.child_text("type") {
         Some(kind) => kind,
         None if has_bootloader => "xen".to_owned(),
-        None => return Err(error(From::Domain, Kind::Xml, "an operating system <type> must be given")),
+        None => return Err(error(Origin::Domain, Kind::Xml, "an operating system <type> must be given")),
     };
     if !OS_TYPES.contains(&&*kind) {
         return unsupported(format!("unknown OS type '{kind}'"));
@@ -160,10 +161,20 @@ pub(super) fn os(root: &Element) -> Result<Element> {
     }
     type_element.order_attributes(&["arch", "machine"]);
 
+    drop_text(&mut os);
     os.children.retain(|child| child.as_element().is_none_or(|element| element.name != "type"));
     os.children.insert(0, type_element.with_text(&kind).into());
     if kind == "hvm" && !has_bootloader && os.child("boot").is_none() && !has_device_boot(root) {
         os.children.push(Element::new("boot").with("dev", "hd").into());
+    }
+    for child in &mut os.children {
+        if let Node::Element(loader) = child
+            && loader.name == "loader"
+            && loader.attribute("type").is_none()
+            && !loader.text().is_empty()
+        {
+            loader.set_attribute("type", "rom");
+        }
     }
     sort(&mut os, OS_ORDER);
     Ok(os)
@@ -180,7 +191,7 @@ pub(super) fn clock(root: &Element) -> Result<Element> {
         Some(offset) if CLOCK_OFFSETS.contains(&offset) => {}
         Some(offset) => {
             return Err(error(
-                From::Domain,
+                Origin::Domain,
                 Kind::ConfigUnsupported,
                 format!("unknown clock offset '{offset}'"),
             ));
@@ -197,9 +208,10 @@ pub(super) fn devices(root: &Element, uuid: Uuid) -> Element {
     for given in root.elements().filter(|part| part.name == "devices") {
         devices.children.extend(given.children.iter().cloned());
     }
+    drop_text(&mut devices);
     sort(&mut devices, DEVICE_ORDER);
 
-    let names: Vec<String> =
+    let names: HashSet<String> =
         devices.elements().filter_map(|it| target_device(it).map(str::to_owned)).collect();
     let mut free_names = (0_u64..).map(|n| format!("testnet{n}")).filter(|name| !names.contains(name));
     let mut interfaces = 0;
@@ -265,9 +277,14 @@ fn has_device_boot(root: &Element) -> bool {
     devices.filter_map(|device| device.child("boot")).any(|boot| boot.attribute("order").is_some())
 }
 
+/// Drops text between elements where it means nothing.
+fn drop_text(element: &mut Element) {
+    element.children.retain(|child| !matches!(child, Node::Text(_)));
+}
+
 /// Puts the elements into an order without changing that of equals; what is no element goes first.
 fn sort(element: &mut Element, order: &[&str]) {
-    element.children.sort_by_key(|child| {
+    element.children.sort_by_cached_key(|child| {
         let name = child.as_element().map(|it| &*it.name);
         name.map(|name| order.iter().position(|&known| known == name).unwrap_or(order.len()))
     });

@@ -5,16 +5,13 @@
 //! comments between the main parts, second copies of parts that a domain has once, and the instructions of a
 //! node file.
 
-use super::DomainState;
 use super::defaults;
-use super::units::{c_number, kib};
-use crate::error::{From, Kind, Result, error, malformed, unexpected_root};
-use crate::xml::{self, Attribute, Element, Limits, Node, Style, escape, write_element};
+use super::instructions::Instructions;
+use super::units::{MAX_KIB, c_number, kib, parse_kib};
+use crate::error::{Kind, Origin, Result, error, malformed, unexpected_root};
+use crate::xml::{self, Attribute, Element, Limits, Namespaces, Node, Style, escape, write_element};
 use uuid::Uuid;
 use virtwire_proto::xdr::Text;
-
-/// The namespace of the elements by which a node file says how a domain starts.
-const TEST_NAMESPACE: &str = "http://libvirt.org/schemas/domain/test/1.0";
 
 /// What a domain is.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,14 +41,6 @@ pub(crate) struct Definition {
     vcpu_element: Element,
     /// All other parts, in the order of [`ORDER`].
     parts: Vec<Element>,
-}
-
-/// How a node file wants a domain to start; C: the `test:` elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Instructions {
-    pub(crate) run_state: DomainState,
-    pub(crate) transient: bool,
-    pub(crate) has_managed_save: bool,
 }
 
 /// What follows when a guest ends by itself.
@@ -155,7 +144,7 @@ impl Definition {
     /// actions; devices are not looked into.
     pub(crate) fn from_xml(document: &[u8]) -> Result<Self> {
         let root = xml::parse(document, Limits::PEER)
-            .map_err(|error| malformed(From::Domain, "(domain_definition)", &error))?;
+            .map_err(|error| malformed(Origin::Domain, "(domain_definition)", &error))?;
         if root.name != "domain" {
             return Err(unexpected_root("domain", &root.name));
         }
@@ -168,7 +157,7 @@ impl Definition {
     /// As [`Self::from_xml`].
     pub(crate) fn from_element(mut root: Element) -> Result<(Self, Instructions)> {
         let instructions = Instructions::take(&mut root)?;
-        let name = root.child_text("name").ok_or_else(|| error(From::Domain, Kind::NoName, ""))?;
+        let name = root.child_text("name").ok_or_else(|| error(Origin::Domain, Kind::NoName, ""))?;
         let uuid = id_part(&root, "uuid")?.unwrap_or_else(Uuid::new_v4);
         let genid = match root.child("genid") {
             Some(_) => Some(id_part(&root, "genid")?.unwrap_or_else(Uuid::new_v4)),
@@ -178,7 +167,7 @@ impl Definition {
         let os = defaults::os(&root)?;
         let title = root.child_text("title");
         if title.as_ref().is_some_and(|title| title.contains('\n')) {
-            return Err(error(From::Domain, Kind::Xml, "a domain's title cannot have several lines"));
+            return Err(error(Origin::Domain, Kind::Xml, "a domain's title cannot have several lines"));
         }
         let mut memory = kib(&root, "memory")?;
         let mut current_memory = kib(&root, "currentMemory")?;
@@ -194,7 +183,7 @@ impl Definition {
         }
         if memory == 0 {
             let message = "the memory's size must be given by <memory> or by the cells of <numa>";
-            return Err(error(From::Domain, Kind::Xml, message));
+            return Err(error(Origin::Domain, Kind::Xml, message));
         }
         if current_memory == 0 || current_memory > memory {
             current_memory = memory;
@@ -202,10 +191,10 @@ impl Definition {
         check_max_memory(&root, memory, max_memory)?;
         if vcpus > max_vcpus {
             let message = "there cannot be more current vCPUs than the maximum vCPU count";
-            return Err(error(From::Domain, Kind::ConfigUnsupported, message));
+            return Err(error(Origin::Domain, Kind::ConfigUnsupported, message));
         }
         if name.contains('/') {
-            return Err(error(From::Domain, Kind::Xml, format!("name {name} cannot contain '/'")));
+            return Err(error(Origin::Domain, Kind::Xml, format!("name {name} cannot contain '/'")));
         }
 
         let mut parts = vec![os, clock, defaults::devices(&root, uuid)];
@@ -262,7 +251,7 @@ impl Definition {
                 _ => {}
             }
         }
-        self.parts.sort_by_key(|part| rank(&part.name));
+        self.parts.sort_by_cached_key(|part| rank(&part.name));
         self
     }
 
@@ -290,9 +279,11 @@ impl Definition {
         self.parts.iter().any(|part| part.name == "cpu" && numa_cells(part).next().is_some())
     }
 
-    /// The root's attributes but its type and id.
-    pub(super) fn root_attributes(&self) -> &[Attribute] {
-        &self.attributes
+    /// What is declared for the parts.
+    pub(super) fn root_namespaces(&self) -> Namespaces {
+        let mut scope = Namespaces::default();
+        scope.enter(&Element { attributes: self.attributes.clone(), ..Element::default() });
+        scope
     }
 
     /// The document, with the id of an active domain, and with the passwords of its graphics if it is for one
@@ -399,9 +390,13 @@ fn virt_type(root: &Element) -> Result<String> {
     let virt_type = root
         .attribute("type")
         .filter(|value| !value.is_empty())
-        .ok_or_else(|| error(From::Domain, Kind::Internal, "the domain has no type attribute"))?;
+        .ok_or_else(|| error(Origin::Domain, Kind::Internal, "the domain has no type attribute"))?;
     if !VIRT_TYPES.contains(&virt_type) {
-        return Err(error(From::Domain, Kind::ConfigUnsupported, format!("invalid domain type {virt_type}")));
+        return Err(error(
+            Origin::Domain,
+            Kind::ConfigUnsupported,
+            format!("invalid domain type {virt_type}"),
+        ));
     }
     Ok(virt_type.to_owned())
 }
@@ -411,7 +406,7 @@ fn id_part(root: &Element, name: &str) -> Result<Option<Uuid>> {
     root.child_text(name)
         .map(|text| {
             parse_uuid(&text).ok_or_else(|| {
-                error(From::Domain, Kind::Internal, format!("malformed {name} element '{text}'"))
+                error(Origin::Domain, Kind::Internal, format!("malformed {name} element '{text}'"))
             })
         })
         .transpose()
@@ -438,10 +433,10 @@ fn vcpus(root: &Element) -> Result<(u32, u32)> {
     let Some(vcpu) = root.child("vcpu") else { return Ok((1, 1)) };
     let max = c_number(&vcpu.text())
         .and_then(|count| u32::try_from(count).ok())
-        .ok_or_else(|| error(From::Domain, Kind::Xml, "the maximum vcpus count must be an integer"))?;
+        .ok_or_else(|| error(Origin::Domain, Kind::Xml, "the maximum vcpus count must be an integer"))?;
     let invalid = |name: &str, value: &str, hint: &str| {
         let message = format!("Invalid value for attribute '{name}' in element 'vcpu': '{value}'.{hint}");
-        error(From::Xml, Kind::Xml, message)
+        error(Origin::Xml, Kind::Xml, message)
     };
     let current = match vcpu.attribute("current") {
         None => max,
@@ -455,7 +450,7 @@ fn vcpus(root: &Element) -> Result<(u32, u32)> {
         return Err(invalid("placement", placement, ""));
     }
     if max == 0 {
-        return Err(error(From::Domain, Kind::Internal, "the <vcpu> count must be at least 1"));
+        return Err(error(Origin::Domain, Kind::Internal, "the <vcpu> count must be at least 1"));
     }
     // Where single vCPUs are listed, the list says which are there.
     let enabled =
@@ -469,10 +464,9 @@ fn vcpus(root: &Element) -> Result<(u32, u32)> {
 
 fn action(root: &Element, name: &str, default: Action) -> Result<Action> {
     let Some(text) = root.child_text(name) else { return Ok(default) };
-    Action::ALL
-        .into_iter()
-        .find(|action| action.name() == text)
-        .ok_or_else(|| error(From::Domain, Kind::ConfigUnsupported, format!("unknown {name} action: {text}")))
+    Action::ALL.into_iter().find(|action| action.name() == text).ok_or_else(|| {
+        error(Origin::Domain, Kind::ConfigUnsupported, format!("unknown {name} action: {text}"))
+    })
 }
 
 fn numa_cells(cpu: &Element) -> impl Iterator<Item = &Element> {
@@ -484,9 +478,9 @@ fn numa_memory(root: &Element) -> Result<u64> {
     let mut sum = 0_u64;
     for cell in root.child("cpu").into_iter().flat_map(numa_cells) {
         let value = cell.attribute("memory").unwrap_or_default();
-        let size = super::units::parse_kib(value, cell.attribute("unit"), "./cpu/numa/cell/@memory")?;
-        sum = sum.checked_add(size).ok_or_else(|| {
-            error(From::Domain, Kind::Overflow, "the sum of the cells' memory is too large")
+        let size = parse_kib(value, cell.attribute("unit"), "./cpu/numa/cell/@memory")?;
+        sum = sum.checked_add(size).filter(|&sum| sum <= MAX_KIB).ok_or_else(|| {
+            error(Origin::Domain, Kind::Overflow, "the sum of the cells' memory is too large")
         })?;
     }
     Ok(sum)
@@ -497,10 +491,10 @@ fn check_max_memory(root: &Element, memory: u64, max_memory: u64) -> Result<()> 
         match root.child("maxMemory").and_then(|part| part.attribute("slots")).filter(|it| !it.is_empty()) {
             None => 0,
             Some(slots) => c_number(slots).ok_or_else(|| {
-                error(From::Domain, Kind::Xml, "the count of memory slots must be a number")
+                error(Origin::Domain, Kind::Xml, "the count of memory slots must be a number")
             })?,
         };
-    let refuse = |message: &str| Err(error(From::Domain, Kind::Xml, message));
+    let refuse = |message: &str| Err(error(Origin::Domain, Kind::Xml, message));
     if max_memory == 0 && slots > 0 {
         return refuse("a maximum memory size must be given where memory slots are");
     }
@@ -534,52 +528,6 @@ impl Action {
     /// Whether the guest runs on. Only a plain restart does here, as in libvirt's test driver.
     pub(crate) fn restarts(self) -> bool {
         matches!(self, Self::Restart | Self::RenameRestart)
-    }
-}
-
-impl Instructions {
-    /// Takes the `test:` elements out of a domain's element.
-    fn take(root: &mut Element) -> Result<Self> {
-        let refuse = |message: String| Err(error(From::Test, Kind::Xml, message));
-
-        let declarations = root.attributes.clone();
-        let is_instruction = |element: &Element| {
-            let of_root = |prefix: &str| {
-                declarations.iter().find(|it| it.declares() == Some(prefix)).map(|it| it.value.clone())
-            };
-            let prefix = element.prefix();
-            let namespace = element.declared(prefix).map(str::to_owned).or_else(|| of_root(prefix));
-            namespace.as_deref() == Some(TEST_NAMESPACE)
-        };
-        let mut taken = Vec::new();
-        root.children.retain(|child| match child {
-            Node::Element(element) if is_instruction(element) => {
-                taken.push(element.clone());
-                false
-            }
-            _ => true,
-        });
-
-        let find = |name: &str| taken.iter().find(|element| element.local_name() == name);
-        let transient = find("transient").is_some();
-        let has_managed_save = find("hasmanagedsave").is_some();
-        let run_state = match find("runstate").map(Element::text).filter(|text| !text.is_empty()) {
-            None => DomainState::Running,
-            Some(text) => match c_number(&text) {
-                None => return refuse(format!("invalid runstate '{text}'")),
-                Some(number) => match i32::try_from(number).ok().and_then(DomainState::from_number) {
-                    Some(state) => state,
-                    None => return refuse(format!("runstate '{number}' is out of range")),
-                },
-            },
-        };
-        if transient && run_state == DomainState::Shutoff {
-            return refuse("a transient domain cannot have runstate 'shutoff'".to_owned());
-        }
-        if has_managed_save && run_state != DomainState::Shutoff {
-            return refuse("a domain with a managed save image must have runstate 'shutoff'".to_owned());
-        }
-        Ok(Self { run_state, transient, has_managed_save })
     }
 }
 

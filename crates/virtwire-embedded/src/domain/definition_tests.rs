@@ -1,6 +1,7 @@
 //! What a domain's document may say, and what comes back.
 
 use super::*;
+use crate::domain::DomainState;
 use proptest::prelude::*;
 
 const UUID: &str = "11111111-2222-3333-4444-555555555555";
@@ -370,7 +371,60 @@ fn instructions_of_a_node_file_are_taken_out() {
     }
 }
 
+/// Pieces of documents, sound and not, from which any mixture can be made.
+const PIECES: &[&str] = &[
+    "<name>a</name>",
+    "<name/>",
+    "<uuid>11111111-2222-3333-4444-555555555555</uuid>",
+    "<uuid>1</uuid>",
+    "<genid/>",
+    "<memory>1</memory>",
+    "<memory unit='EiB'>7</memory>",
+    "<memory unit='x'/>",
+    "<currentMemory>99</currentMemory>",
+    "<maxMemory slots='1'>9</maxMemory>",
+    "<os><type>hvm</type></os>",
+    "<os><type>hvm</type></os>",
+    "<os>x<type/><loader/></os>",
+    "<bootloader>b</bootloader>",
+    "<vcpu>1</vcpu>",
+    "<vcpu current='9'>4294967295</vcpu>",
+    "<vcpus><vcpu enabled='yes'/></vcpus>",
+    "<cpu><numa><cell memory='18446744073709551615'/></numa></cpu>",
+    "<cpu><numa><cell memory='8000000000000000'/><cell memory='8000000000000000'/></numa></cpu>",
+    "<devices>",
+    "</devices>",
+    "<interface type='user'>",
+    "<target dev='testnet0'/>",
+    "</interface>",
+    "<disk/>",
+    "<metadata>",
+    "</metadata>",
+    "<a:b xmlns:a='http://libvirt.org/schemas/domain/test/1.0'/>",
+    "<x:runstate>",
+    "text",
+    "&amp;",
+    "<!-- c -->",
+    "<?p i?>",
+    "<![CDATA[<]]>",
+    "<on_reboot>destroy</on_reboot>",
+    "<clock/>",
+    "<",
+    ">",
+];
+
 proptest! {
+    #[test]
+    fn no_document_panics_and_what_is_taken_comes_back(
+        pieces in proptest::collection::vec(proptest::sample::select(PIECES), 0..14)
+    ) {
+        let sound = "<name>z</name><memory>5</memory><os><type>hvm</type></os>";
+        let xml = format!("<domain type='test'>{}{sound}</domain>", pieces.concat());
+        if let Ok(definition) = Definition::from_xml(xml.as_bytes()) {
+            prop_assert_eq!(&read(&definition.to_xml(None, true)), &definition);
+        }
+    }
+
     #[test]
     fn what_is_written_is_read_as_the_same(
         name in "[^/\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\u{fffe}\\u{ffff}]{1,8}",

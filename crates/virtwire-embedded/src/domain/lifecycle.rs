@@ -1,7 +1,7 @@
 //! From definition to removal: the calls by which a domain comes, runs, stops and goes.
 
 use super::{Definition, Domain, DomainRef, DomainState};
-use crate::error::{From, Kind, Result, bad_argument, check_exclusive, check_flags, error};
+use crate::error::{Kind, Origin, Result, bad_argument, check_exclusive, check_flags, error};
 use crate::events::LifecycleEvent;
 use crate::node::{Node, State};
 use crate::numbers::{
@@ -24,7 +24,7 @@ impl Node {
         check_flags("virDomainDefineXMLFlags", flags, DEFINE_VALIDATE)?;
         let definition = Definition::from_xml(xml.as_ref())?;
         if definition.name.as_bytes().contains(&b'\n') {
-            return Err(error(From::Xml, Kind::XmlDetail, "invalid char in name: a line feed"));
+            return Err(error(Origin::Xml, Kind::XmlDetail, "invalid char in name: a line feed"));
         }
         let meant = meant(&definition);
         self.change(|state| {
@@ -68,7 +68,7 @@ impl Node {
         self.change(|state| {
             if state.get(domain)?.state != DomainState::Shutoff {
                 let message = format!("Domain '{}' is already running", domain.name);
-                return Err(error(From::Test, Kind::Internal, message));
+                return Err(error(Origin::Test, Kind::Internal, message));
             }
             let slot = state.find(domain)?;
             state.start(slot, RUNNING_BOOTED);
@@ -172,7 +172,7 @@ impl Node {
             let (reference, is_active) = state.change_domain(domain, |found| {
                 if found.has_managed_save && flags & UNDEFINE_MANAGED_SAVE == 0 {
                     let message = "a domain with a managed save image is not undefined";
-                    return Err(error(From::Test, Kind::OperationInvalid, message));
+                    return Err(error(Origin::Test, Kind::OperationInvalid, message));
                 }
                 found.has_managed_save = false;
                 found.persistent = false;
@@ -196,25 +196,25 @@ impl Node {
         const FUNCTION: &str = "virDomainRename";
         if new_name.is_empty() {
             let message = format!("string new_name in {FUNCTION} must not be empty");
-            return Err(bad_argument(From::Domain, FUNCTION, "new_name", message));
+            return Err(bad_argument(Origin::Domain, FUNCTION, "new_name", message));
         }
         check_flags(FUNCTION, flags, 0)?;
         let refuse = |from, message: String| Err(error(from, Kind::OperationInvalid, message));
         self.change(|state| {
             let found = state.get(domain)?;
             if found.is_active() {
-                return refuse(From::Test, "cannot rename active domain".to_owned());
+                return refuse(Origin::Test, "cannot rename active domain".to_owned());
             }
             if found.definition.name == *new_name {
-                return refuse(From::Domain, "a domain cannot be renamed to itself".to_owned());
+                return refuse(Origin::Domain, "a domain cannot be renamed to itself".to_owned());
             }
             if state.domains.by_name(new_name.as_bytes()).is_some() {
-                return refuse(From::Domain, format!("domain with name '{new_name}' already exists"));
+                return refuse(Origin::Domain, format!("domain with name '{new_name}' already exists"));
             }
             // A name stands in the domain's document, which has no other way to write it.
             if new_name.as_bytes().contains(&b'/') || new_name.to_str().is_err() {
                 let message = format!("name {new_name} cannot contain '/' or bytes that are not UTF-8");
-                return Err(error(From::Test, Kind::Xml, message));
+                return Err(error(Origin::Test, Kind::Xml, message));
             }
             let before = found.reference();
             let after = state.change_domain(domain, |found| {
@@ -247,7 +247,7 @@ impl Node {
             found.check_active()?;
             if !found.persistent {
                 let message = "a transient domain has no managed save";
-                return Err(error(From::Test, Kind::OperationInvalid, message));
+                return Err(error(Origin::Test, Kind::OperationInvalid, message));
             }
             stop(state, domain, SHUTOFF_SAVED, LifecycleEvent::StoppedSaved)?;
             state.change_domain(domain, |found| {
@@ -301,7 +301,7 @@ impl Node {
 }
 
 fn is_not(domain: &DomainRef, what: &str) -> crate::Error {
-    error(From::Test, Kind::Internal, format!("domain '{}' not {what}", domain.name))
+    error(Origin::Test, Kind::Internal, format!("domain '{}' not {what}", domain.name))
 }
 
 /// The domain that a document is about.

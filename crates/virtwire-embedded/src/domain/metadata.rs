@@ -2,10 +2,12 @@
 
 use super::settings::{CONFIG, LIVE};
 use super::{Definition, DomainRef, Which};
-use crate::error::{From, Kind, Result, bad_argument, check_exclusive, check_flags, error};
+use crate::error::{Kind, Origin, Result, bad_argument, check_exclusive, check_flags, error};
 use crate::node::{Node, parse_metadata};
 use crate::numbers::{AFFECT_CONFIG, AFFECT_LIVE};
-use crate::xml::{self, Attribute, Element, Style, is_ncname, write_element};
+use crate::xml::{self, Attribute, Element, Namespaces, Style, is_ncname, write_element};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What the calls are about; C: `virDomainMetadataType`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,18 +38,18 @@ impl Node {
         let kept = kept(kind);
         check_argument(FUNCTION, "uri", kept, uri)?;
         check_flags(FUNCTION, flags, AFFECT_LIVE | AFFECT_CONFIG)?;
-        self.read_domain(domain, |found| {
+        // Looked through without the lock: the definition is shared, not copied.
+        let (kept, definition) = self.read_domain(domain, |found| {
             let kept = kept.ok_or_else(|| unknown_kind(kind))?;
-            let definition = found.get(found.which(flags)?);
-            let value = match kept {
-                Kept::Description => definition.description.clone(),
-                Kept::Title => definition.title.clone(),
-                Kept::Element => uri.and_then(|uri| extract(definition, uri)),
-            };
-            value.ok_or_else(|| {
-                error(From::Domain, Kind::NoMetadata, "the domain has no such metadata element")
-            })
-        })?
+            Ok((kept, Arc::clone(found.get(found.which(flags)?))))
+        })??;
+        let value = match kept {
+            Kept::Description => definition.description.clone(),
+            Kept::Title => definition.title.clone(),
+            Kept::Element => uri.and_then(|uri| extract(&definition, uri)),
+        };
+        value
+            .ok_or_else(|| error(Origin::Domain, Kind::NoMetadata, "the domain has no such metadata element"))
     }
 
     /// Sets or removes what [`Node::domain_metadata`] gets. An element gets the namespace `uri` with the prefix
@@ -70,7 +72,7 @@ impl Node {
         let kept = kept(kind);
         if kept == Some(Kept::Title) && metadata.is_some_and(|title| title.contains('\n')) {
             let message = "a title in the metadata cannot have several lines";
-            return Err(bad_argument(From::Domain, FUNCTION, "metadata", message));
+            return Err(bad_argument(Origin::Domain, FUNCTION, "metadata", message));
         }
         check_argument(FUNCTION, "uri", kept, uri)?;
         if kept != Some(Kept::Element) || metadata.is_some() {
@@ -110,7 +112,7 @@ fn kept(kind: i32) -> Option<Kept> {
 }
 
 fn unknown_kind(kind: i32) -> crate::Error {
-    error(From::Domain, Kind::InvalidArg, format!("unknown metadata type '{kind}'"))
+    error(Origin::Domain, Kind::InvalidArg, format!("unknown metadata type '{kind}'"))
 }
 
 /// A namespace and its prefix belong to an element, and to nothing else.
@@ -120,7 +122,7 @@ fn check_argument(function: &str, name: &str, kept: Option<Kept>, value: Option<
         (Some(Kept::Title | Kept::Description), Some(_)) => "must be NULL",
         _ => return Ok(()),
     };
-    Err(bad_argument(From::Domain, function, name, format!("{name} in {function} {complaint}")))
+    Err(bad_argument(Origin::Domain, function, name, format!("{name} in {function} {complaint}")))
 }
 
 fn set(
@@ -135,11 +137,10 @@ fn set(
         Kept::Description => definition.description = text,
         Kept::Title => definition.title = text,
         Kept::Element => {
-            let outer = definition.metadata_scope();
+            let scope = definition.metadata_scope();
             let metadata = definition.metadata.get_or_insert_with(|| Element::new("metadata"));
-            let is_replaced = |child: &xml::Node| {
-                child.as_element().is_some_and(|child| namespace(child, &outer).as_deref() == uri)
-            };
+            let is_replaced =
+                |child: &xml::Node| child.as_element().is_some_and(|child| scope.of(child) == uri);
             metadata.children.retain(|child| !is_replaced(child));
             metadata.children.extend(element.cloned().map(xml::Node::Element));
             if metadata.elements().next().is_none() {
@@ -164,7 +165,7 @@ fn inject(document: &str, key: &str, uri: &str) -> Result<Element> {
     }
 
     let mut element = parse_metadata(document)?;
-    let refuse = |message: String| Err(error(From::Xml, Kind::Internal, message));
+    let refuse = |message: String| Err(error(Origin::Xml, Kind::Internal, message));
     if !is_ncname(key) {
         return refuse(format!("'{key}' cannot be the prefix of an XML namespace"));
     }
@@ -173,81 +174,67 @@ fn inject(document: &str, key: &str, uri: &str) -> Result<Element> {
     }
     add_prefix(&mut element, key, false);
     element.attributes.push(Attribute { name: format!("xmlns:{key}"), value: uri.to_owned() });
-    // As libvirt writes them: declarations first.
-    element.attributes.sort_by_key(|attribute| attribute.declares().is_none());
+    element.declarations_first();
     Ok(element)
 }
 
 /// The metadata element of a namespace as a document of its own, without that namespace.
 fn extract(definition: &Definition, uri: &str) -> Option<String> {
-    fn strip(element: &mut Element, outer: &[Attribute], uri: &str) {
-        let scope = scope(element, outer);
-        if namespace(element, outer).as_deref() == Some(uri) {
+    fn strip(element: &mut Element, scope: &mut Namespaces, uri: &str) {
+        scope.enter(element);
+        if scope.of(element) == Some(uri) {
             element.name = element.local_name().to_owned();
         }
         for child in &mut element.children {
             if let xml::Node::Element(child) = child {
-                strip(child, &scope, uri);
+                strip(child, scope, uri);
             }
         }
+        scope.leave(element);
     }
 
-    let outer = definition.metadata_scope();
+    let mut scope = definition.metadata_scope();
     let metadata = definition.metadata.as_ref()?;
-    let mut element =
-        metadata.elements().find(|child| namespace(child, &outer).as_deref() == Some(uri))?.clone();
-    strip(&mut element, &outer, uri);
-    let mut declarations = 0;
-    element.attributes.retain(|attribute| {
-        // Only the first: what another prefix stands for is still needed.
-        let is_stripped = attribute.declares().is_some() && attribute.value == uri;
-        declarations += usize::from(is_stripped);
-        !(is_stripped && declarations == 1)
-    });
-    // What was declared further out must come along.
-    for declaration in outer {
-        let prefix = declaration.declares().unwrap_or_default();
-        if !prefix.is_empty() && element.declared(prefix).is_none() && uses(&element, prefix) {
-            element.attributes.push(declaration);
-        }
+    let mut element = metadata.elements().find(|child| scope.of(child) == Some(uri))?.clone();
+    strip(&mut element, &mut scope, uri);
+    // Only the first: what another prefix stands for is still needed.
+    let declares_it = |it: &Attribute| it.declares().is_some() && it.value == uri;
+    if let Some(at) = element.attributes.iter().position(declares_it) {
+        element.attributes.remove(at);
     }
+    // What is declared further out must come along.
+    let mut used = BTreeSet::new();
+    collect_prefixes(&element, &mut used);
+    let missing: Vec<Attribute> = used
+        .into_iter()
+        .filter(|prefix| element.declared(prefix).is_none())
+        .filter_map(|prefix| {
+            Some(Attribute { name: format!("xmlns:{prefix}"), value: scope.get(prefix)?.to_owned() })
+        })
+        .collect();
+    element.attributes.extend(missing);
+    element.declarations_first();
     let mut out = String::new();
     write_element(&mut out, &element, 0, Style::Metadata);
     Some(out)
 }
 
-/// Whether a name in the element has this prefix.
-fn uses(element: &Element, prefix: &str) -> bool {
-    let has_prefix = |name: &str| name.split_once(':').is_some_and(|(found, _)| found == prefix);
-    has_prefix(&element.name)
-        || element.attributes.iter().any(|attribute| has_prefix(&attribute.name))
-        || element.elements().any(|child| uses(child, prefix))
-}
-
-/// The namespace of an element, given what is declared around it.
-fn namespace(element: &Element, outer: &[Attribute]) -> Option<String> {
-    let prefix = element.prefix();
-    let declared = |attributes: &[Attribute]| {
-        attributes.iter().find(|it| it.declares() == Some(prefix)).map(|it| it.value.clone())
-    };
-    declared(&element.attributes).or_else(|| declared(outer)).filter(|uri| !uri.is_empty())
-}
-
-/// What is declared for the elements in this one.
-fn scope(element: &Element, outer: &[Attribute]) -> Vec<Attribute> {
-    let own = element.attributes.iter().filter(|attribute| attribute.declares().is_some());
-    let inherited = outer.iter().filter(|attribute| element.attribute(&attribute.name).is_none());
-    own.chain(inherited).cloned().collect()
+/// The prefixes of the names in an element.
+fn collect_prefixes<'a>(element: &'a Element, prefixes: &mut BTreeSet<&'a str>) {
+    let names = element.attributes.iter().map(|attribute| &*attribute.name).chain([&*element.name]);
+    prefixes.extend(names.filter_map(|name| name.split_once(':')).map(|(prefix, _)| prefix));
+    for child in element.elements() {
+        collect_prefixes(child, prefixes);
+    }
 }
 
 impl Definition {
     /// What is declared for the elements in this domain's metadata.
-    fn metadata_scope(&self) -> Vec<Attribute> {
-        let root: Vec<Attribute> =
-            self.root_attributes().iter().filter(|it| it.declares().is_some()).cloned().collect();
-        match &self.metadata {
-            Some(metadata) => scope(metadata, &root),
-            None => root,
+    fn metadata_scope(&self) -> Namespaces {
+        let mut scope = self.root_namespaces();
+        if let Some(metadata) = &self.metadata {
+            scope.enter(metadata);
         }
+        scope
     }
 }

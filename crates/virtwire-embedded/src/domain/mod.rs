@@ -2,17 +2,19 @@
 
 mod defaults;
 mod definition;
+mod instructions;
 mod lifecycle;
 mod metadata;
 mod settings;
 mod store;
 mod units;
 
-pub(crate) use definition::{Definition, Instructions};
+pub(crate) use definition::Definition;
+pub(crate) use instructions::Instructions;
 pub(crate) use store::{Slot, Store};
 pub(crate) use units::c_number;
 
-use crate::error::{From, Kind, Result, error, not_running};
+use crate::error::{Kind, Origin, Result, error, not_running};
 use crate::numbers::{AFFECT_CONFIG, AFFECT_LIVE};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -211,7 +213,7 @@ impl Domain {
         }
         if config && !self.persistent {
             let message = "transient domains do not have any persistent config";
-            return Err(error(From::Domain, Kind::OperationInvalid, message));
+            return Err(error(Origin::Domain, Kind::OperationInvalid, message));
         }
         Ok((live, config))
     }

@@ -1,10 +1,12 @@
 //! Numbers and sizes in a domain's XML, read as libvirt reads them.
 
-use crate::error::{From, Kind, Result, error};
+use crate::error::{Kind, Origin, Result, error};
 use crate::xml::Element;
 
 /// The most bytes that a size may stand for.
 const MAX_BYTES: u64 = i64::MAX as u64;
+/// The most KiB that a size may be.
+pub(crate) const MAX_KIB: u64 = MAX_BYTES.div_ceil(1024) - 1;
 
 /// A decimal number as C's `strtoull` reads it where nothing may follow: spaces before it and a plus count not.
 pub(crate) fn c_number(text: &str) -> Option<u64> {
@@ -27,20 +29,19 @@ pub(crate) fn parse_kib(value: &str, unit: Option<&str>, place: &str) -> Result<
         return Ok(0);
     }
     let number = c_number(value).ok_or_else(|| {
-        error(From::Xml, Kind::Xml, format!("Invalid value '{value}' for element or attribute '{place}'"))
+        error(Origin::Xml, Kind::Xml, format!("Invalid value '{value}' for element or attribute '{place}'"))
     })?;
     let unit = unit.unwrap_or_default();
     let scale = scale(unit).ok_or_else(|| {
-        error(From::Nothing, Kind::InvalidArg, format!("unknown suffix '{unit}' of a size"))
+        error(Origin::Nothing, Kind::InvalidArg, format!("unknown suffix '{unit}' of a size"))
     })?;
-    let too_large =
-        |from: From| error(from, Kind::Overflow, format!("value too large: {number}{unit} bytes or more"));
+    let too_large = |from: Origin| error(from, Kind::Overflow, format!("value too large: {number}{unit}"));
     let bytes = number
         .checked_mul(scale)
         .filter(|&bytes| bytes <= MAX_BYTES)
-        .ok_or_else(|| too_large(From::Nothing))?;
+        .ok_or_else(|| too_large(Origin::Nothing))?;
     let kib = bytes.div_ceil(1024);
-    if kib >= MAX_BYTES.div_ceil(1024) { Err(too_large(From::Domain)) } else { Ok(kib) }
+    if kib > MAX_KIB { Err(too_large(Origin::Domain)) } else { Ok(kib) }
 }
 
 /// How many bytes one of a unit is.

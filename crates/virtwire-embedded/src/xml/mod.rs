@@ -3,9 +3,11 @@
 //! Names keep their prefixes and namespace declarations stay ordinary attributes, so that a part that nobody
 //! here understands comes back as it was given. [`parse`] checks what it reads; [`write`] gives text.
 
+mod namespaces;
 mod parse;
 mod write;
 
+pub(crate) use namespaces::Namespaces;
 pub(crate) use parse::{Limits, Malformed, is_ncname, parse};
 pub(crate) use write::{Style, escape, write_element};
 
@@ -81,6 +83,11 @@ impl Element {
         self.attributes.sort_by_key(|attribute| rank(attribute).unwrap_or(first.len()));
     }
 
+    /// Moves the namespace declarations to the front, where XML libraries write them.
+    pub(crate) fn declarations_first(&mut self) {
+        self.attributes.sort_by_key(|attribute| attribute.declares().is_none());
+    }
+
     /// The elements in it.
     pub(crate) fn elements(&self) -> impl Iterator<Item = &Element> {
         self.children.iter().filter_map(Node::as_element)
@@ -122,17 +129,22 @@ impl Element {
         self.name.split_once(':').map_or(&*self.name, |(_, local)| local)
     }
 
-    /// The namespace that this element itself declares for a prefix (the default one for "").
-    pub(crate) fn declared(&self, prefix: &str) -> Option<&str> {
-        self.attributes.iter().find(|attribute| attribute.declares() == Some(prefix)).map(|it| &*it.value)
+    /// The namespaces that this element itself declares, as (prefix, namespace); "" is the default's prefix.
+    pub(crate) fn declarations(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.attributes.iter().filter_map(|it| Some((it.declares()?, &*it.value)))
     }
 
-    /// Removes white space that only lays the document out: between elements where there is no other text.
+    /// The namespace that this element itself declares for a prefix.
+    pub(crate) fn declared(&self, prefix: &str) -> Option<&str> {
+        self.declarations().find(|(declared, _)| *declared == prefix).map(|(_, namespace)| namespace)
+    }
+
+    /// Removes white space that only lays the document out: between others where there is no other text.
     pub(crate) fn strip_layout(&mut self) {
-        let has_elements = self.elements().next().is_some();
+        let has_others = self.children.iter().any(|child| !matches!(child, Node::Text(_)));
         let is_blank = |node: &Node| matches!(node, Node::Text(text) if text.chars().all(is_space));
         let has_text = self.children.iter().any(|child| matches!(child, Node::Text(_)) && !is_blank(child));
-        if has_elements && !has_text {
+        if has_others && !has_text {
             self.children.retain(|child| !is_blank(child));
         }
         for child in &mut self.children {

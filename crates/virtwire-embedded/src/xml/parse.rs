@@ -15,15 +15,18 @@ use std::borrow::Cow;
 pub(crate) struct Limits {
     /// How deep elements may lie in each other. Trees are walked by recursion, so this bounds the stack too.
     pub(crate) depth: usize,
-    /// How many elements, texts, comments and instructions there may be.
-    pub(crate) nodes: usize,
+    /// How many elements, attributes, texts, comments and instructions there may be.
+    pub(crate) parts: usize,
 }
+
+/// How many attributes an element may have: looking for a second one of the same name takes the square of this.
+const MAX_ATTRIBUTES: usize = 1024;
 
 impl Limits {
     /// For documents that a peer sends: a memory bound of a few MiB, far above what a domain needs.
-    pub(crate) const PEER: Self = Self { depth: 256, nodes: 65_536 };
+    pub(crate) const PEER: Self = Self { depth: 256, parts: 65_536 };
     /// For files of the user's own: as many elements as the file has.
-    pub(crate) const FILE: Self = Self { depth: 256, nodes: usize::MAX };
+    pub(crate) const FILE: Self = Self { depth: 256, parts: usize::MAX };
 }
 
 /// Why a document cannot be read, and where.
@@ -53,7 +56,7 @@ pub(crate) fn parse(bytes: &[u8], limits: Limits) -> Result<Element, Malformed> 
 
     let mut reader = Reader::from_str(&text);
     reader.config_mut().check_comments = true;
-    let mut builder = Builder { open: Vec::new(), root: None, nodes: 0, limits };
+    let mut builder = Builder { open: Vec::new(), root: None, parts: 0, limits };
     loop {
         let start = position(&reader);
         let step = match reader.read_event() {
@@ -85,7 +88,7 @@ pub(crate) fn is_ncname(name: &str) -> bool {
 struct Builder {
     open: Vec<Element>,
     root: Option<Element>,
-    nodes: usize,
+    parts: usize,
     limits: Limits,
 }
 
@@ -163,6 +166,10 @@ impl Builder {
         let mut attributes = Vec::new();
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|error| format!("in element '{name}': {error}"))?;
+            self.count()?;
+            if attributes.len() >= MAX_ATTRIBUTES {
+                return Err(format!("the element '{name}' has more than {MAX_ATTRIBUTES} attributes"));
+            }
             let key = attribute.key.as_ref();
             if !is_name(key) {
                 return Err(format!("'{key}' is not a name"));
@@ -203,9 +210,9 @@ impl Builder {
     }
 
     fn count(&mut self) -> Result<(), String> {
-        self.nodes += 1;
-        if self.nodes > self.limits.nodes {
-            return Err(format!("the document has more than {} parts", self.limits.nodes));
+        self.parts += 1;
+        if self.parts > self.limits.parts {
+            return Err(format!("the document has more than {} parts", self.limits.parts));
         }
         Ok(())
     }
@@ -374,6 +381,11 @@ mod tests {
         let wide = |n: usize| format!("<a>{}</a>", "<b/>".repeat(n));
         assert!(parse(wide(65_535).as_bytes(), Limits::PEER).is_ok());
         assert!(reason(&wide(65_536)).contains("more than 65536"));
+        let attributes = |n: usize| (0..n).map(|n| format!(" a{n}=''")).collect::<String>();
+        assert!(parse(format!("<a{}/>", attributes(1024)).as_bytes(), Limits::PEER).is_ok());
+        assert!(reason(&format!("<a{}/>", attributes(1025))).contains("more than 1024 attributes"));
+        let many = format!("<a{}/>", attributes(1023)).repeat(65);
+        assert!(reason(&format!("<b>{many}</b>")).contains("more than 65536"));
     }
 
     #[test]

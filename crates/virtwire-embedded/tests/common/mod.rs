@@ -25,9 +25,12 @@ pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> (i32, i32) {
     (error.code, error.domain)
 }
 
-/// The events since the last look, each as (name, id, event, detail).
+/// An event as (name, id, event, detail).
+type Entry = (String, i32, i32, i32);
+
+/// The events since the last look.
 pub(crate) struct Recorder {
-    seen: Arc<Mutex<Vec<(String, i32, i32, i32)>>>,
+    seen: Arc<Mutex<Vec<Entry>>>,
     _subscription: Subscription,
 }
 
@@ -52,7 +55,7 @@ impl Recorder {
     }
 
     /// What has come since the last call.
-    pub(crate) fn take(&self) -> Vec<(String, i32, i32, i32)> {
+    pub(crate) fn take(&self) -> Vec<Entry> {
         std::mem::take(&mut self.seen.lock().unwrap())
     }
 
