@@ -29,7 +29,8 @@ pub(crate) fn rpc_error(text: String) -> MessageError {
 
 /// What libvirtd answers where a payload is not what the procedure takes. Where it went wrong, which libvirtd
 /// does not say, stands in str3.
-pub(crate) fn malformed_error(error: &DecodeError) -> MessageError {
+#[must_use]
+pub fn malformed_error(error: &DecodeError) -> MessageError {
     let mut answer = rpc_error("Unable to decode message payload".into());
     answer.str3 = Some(Text::from(format!("{error}")));
     answer
