@@ -63,7 +63,14 @@ mod tests {
         for uri in ["test:///default", "test:///some/node.xml", "test:///default?name=x"] {
             assert!(is_embedded(uri), "{uri}");
         }
-        for uri in ["test+unix:///default", "test+tcp://host/default", "test://host/default", "qemu:///system", "", "test"] {
+        for uri in [
+            "test+unix:///default",
+            "test+tcp://host/default",
+            "test://host/default",
+            "qemu:///system",
+            "",
+            "test",
+        ] {
             assert!(!is_embedded(uri), "{uri}");
         }
     }

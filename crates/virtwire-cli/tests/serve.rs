@@ -35,7 +35,10 @@ impl Serving {
         let places = (0..count).map(|_| {
             let mut line = String::new();
             stdout.read_line(&mut line).expect("it is text");
-            line.trim_end().strip_prefix("listening on ").unwrap_or_else(|| panic!("it said {line:?}")).to_owned()
+            line.trim_end()
+                .strip_prefix("listening on ")
+                .unwrap_or_else(|| panic!("it said {line:?}"))
+                .to_owned()
         });
         let places = places.collect();
         Self { child, stdout, places }
@@ -91,7 +94,10 @@ const DEFAULT_LIST: &str = " Id   Name   State\n----------------------\n 1    te
 fn the_embedded_domain_is_listed_without_any_server() {
     assert_eq!(printed("test:///default", &["list"]), DEFAULT_LIST);
     let list: Value = serde_json::from_str(&printed("test:///default", &["list", "--json"])).unwrap();
-    assert_eq!((&list[0]["id"], &list[0]["name"], &list[0]["state"]), (&json!(1), &json!("test"), &json!("running")));
+    assert_eq!(
+        (&list[0]["id"], &list[0]["name"], &list[0]["state"]),
+        (&json!(1), &json!("test"), &json!("running"))
+    );
     assert_eq!(printed("test:///default", &["call", "connect_get_type"]), "{\"type\":\"TEST\"}\n");
 
     let missing = run("test:///nonexistent.xml", &["list"]);
@@ -136,7 +142,10 @@ fn it_says_where_it_listens_and_serves_there() {
     let nobody = run(&by_tcp, &["call", "domain_lookup_by_name", r#"{"name":"nobody"}"#]);
     assert_eq!(nobody.status.code(), Some(1));
     let said = String::from_utf8(nobody.stderr).unwrap();
-    assert!(said.starts_with("error: VIR_ERR_NO_DOMAIN (42) of VIR_FROM_TEST (12): Domain not found"), "{said}");
+    assert!(
+        said.starts_with("error: VIR_ERR_NO_DOMAIN (42) of VIR_FROM_TEST (12): Domain not found"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -157,7 +166,8 @@ fn either_signal_ends_it_cleanly() {
 fn a_node_file_is_served() {
     let (folder, socket) = folder();
     let node = folder.path().join("node.xml");
-    let domain = "<domain type='test'><name>own</name><memory>8192</memory><os><type>hvm</type></os></domain>";
+    let domain =
+        "<domain type='test'><name>own</name><memory>8192</memory><os><type>hvm</type></os></domain>";
     fs::write(&node, format!("<node>{domain}</node>")).unwrap();
     let _serving = Serving::start(&["--node", node.to_str().unwrap(), "--listen", &unix(&socket)]);
     let list: Value = serde_json::from_str(&printed(&at(&socket), &["list", "--all", "--json"])).unwrap();
