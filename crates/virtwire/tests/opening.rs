@@ -99,3 +99,10 @@ async fn a_uri_that_leads_nowhere_says_why() {
         assert!(error.to_string().contains(reason), "{uri}: {error}");
     }
 }
+
+#[cfg(not(feature = "embedded"))]
+#[tokio::test]
+async fn the_test_driver_in_the_process_takes_its_feature() {
+    let error = Connection::open("test:///default").await.unwrap_err();
+    assert!(error.to_string().contains("which takes the feature embedded"), "{error}");
+}
