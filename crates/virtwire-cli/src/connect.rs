@@ -4,7 +4,6 @@ use std::path::Path;
 
 use virtwire::Connection;
 use virtwire_proto::socket_path::{Environment, SocketFinder};
-use virtwire_proto::uri::Uri;
 
 use crate::failure::{Failure, say};
 
@@ -17,14 +16,7 @@ pub(crate) async fn open(uri: Option<&str>) -> Result<Connection, Failure> {
         Some(uri) => uri.to_owned(),
         None => default(),
     };
-    let builder = Connection::builder(&uri);
-    let opened = if is_embedded(&uri) {
-        // The same packets as to a daemon, over a socket within the process.
-        builder.open_on(virtwire_embedded::connect().map_err(Failure::connection)?).await
-    } else {
-        builder.open().await
-    };
-    opened.map_err(Failure::connection)
+    Connection::open(&uri).await.map_err(Failure::connection)
 }
 
 /// What is meant where nothing is said. Empty leaves it to the host's daemon.
@@ -41,12 +33,6 @@ fn default() -> String {
     EMBEDDED.to_owned()
 }
 
-/// Whether a URI means a hypervisor in memory: libvirt's test driver, without a daemon.
-fn is_embedded(uri: &str) -> bool {
-    let uri: Result<Uri, _> = uri.parse();
-    uri.is_ok_and(|uri| uri.driver() == "test" && !uri.names_transport() && uri.host().is_none())
-}
-
 /// Whether this host has a daemon's socket for who names none.
 fn daemon_is_there(environment: &Environment, exists: impl Fn(&str) -> bool) -> bool {
     let found = SocketFinder::for_uri(None, environment).and_then(|finder| finder.find(&exists));
@@ -57,16 +43,6 @@ fn daemon_is_there(environment: &Environment, exists: impl Fn(&str) -> bool) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_test_driver_without_a_transport_is_embedded() {
-        for uri in ["test:///default", "test:///some/node.xml", "test:///default?name=x"] {
-            assert!(is_embedded(uri), "{uri}");
-        }
-        for uri in ["test+unix:///default", "test+tcp://host/default", "test://host/default", "qemu:///system", "", "test"] {
-            assert!(!is_embedded(uri), "{uri}");
-        }
-    }
 
     #[test]
     fn a_hosts_or_a_users_daemon_is_found_by_its_socket() {

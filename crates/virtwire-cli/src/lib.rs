@@ -58,9 +58,6 @@ fn dispatch(arguments: Arguments, output: &mut dyn Write) -> Result<(), Failure>
 }
 
 /// Runs what talks to others.
-fn block_on(
-    mut runtime: Builder,
-    command: impl Future<Output = Result<(), Failure>>,
-) -> Result<(), Failure> {
+fn block_on(mut runtime: Builder, command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     runtime.enable_all().build().map_err(Failure::connection)?.block_on(command)
 }

@@ -1,64 +1,18 @@
 //! `serve`, and the hypervisor in memory without a server: nothing else has to be installed.
 
 mod command;
+mod serving;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::Output;
 
 use command::virtwire;
 use serde_json::{Value, json};
+use serving::Serving;
 use tempfile::TempDir;
-
-/// A `virtwire serve` that is killed with its handle.
-struct Serving {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
-    places: Vec<String>,
-}
-
-impl Serving {
-    /// Starts it and waits until it says where it listens.
-    fn start(arguments: &[&str]) -> Self {
-        let count = arguments.iter().filter(|argument| **argument == "--listen").count();
-        let mut command = virtwire();
-        command.arg("serve").args(arguments);
-        Self::run(command, count)
-    }
-
-    fn run(mut command: Command, count: usize) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the command starts");
-        let mut stdout = BufReader::new(child.stdout.take().expect("it is a pipe"));
-        let places = (0..count).map(|_| {
-            let mut line = String::new();
-            stdout.read_line(&mut line).expect("it is text");
-            line.trim_end().strip_prefix("listening on ").unwrap_or_else(|| panic!("it said {line:?}")).to_owned()
-        });
-        let places = places.collect();
-        Self { child, stdout, places }
-    }
-
-    /// Sends it a signal; gives its status, and what it has written since it listens.
-    fn end(mut self, signal: &str) -> (Option<i32>, String, String) {
-        let killed = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
-        assert!(killed.expect("kill is there").success());
-        let status = self.child.wait().expect("it ends");
-        let (mut stdout, mut stderr) = (String::new(), String::new());
-        self.stdout.read_to_string(&mut stdout).unwrap();
-        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        (status.code(), stdout, stderr)
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 fn folder() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -91,7 +45,10 @@ const DEFAULT_LIST: &str = " Id   Name   State\n----------------------\n 1    te
 fn the_embedded_domain_is_listed_without_any_server() {
     assert_eq!(printed("test:///default", &["list"]), DEFAULT_LIST);
     let list: Value = serde_json::from_str(&printed("test:///default", &["list", "--json"])).unwrap();
-    assert_eq!((&list[0]["id"], &list[0]["name"], &list[0]["state"]), (&json!(1), &json!("test"), &json!("running")));
+    assert_eq!(
+        (&list[0]["id"], &list[0]["name"], &list[0]["state"]),
+        (&json!(1), &json!("test"), &json!("running"))
+    );
     assert_eq!(printed("test:///default", &["call", "connect_get_type"]), "{\"type\":\"TEST\"}\n");
 
     let missing = run("test:///nonexistent.xml", &["list"]);
@@ -136,7 +93,10 @@ fn it_says_where_it_listens_and_serves_there() {
     let nobody = run(&by_tcp, &["call", "domain_lookup_by_name", r#"{"name":"nobody"}"#]);
     assert_eq!(nobody.status.code(), Some(1));
     let said = String::from_utf8(nobody.stderr).unwrap();
-    assert!(said.starts_with("error: VIR_ERR_NO_DOMAIN (42) of VIR_FROM_TEST (12): Domain not found"), "{said}");
+    assert!(
+        said.starts_with("error: VIR_ERR_NO_DOMAIN (42) of VIR_FROM_TEST (12): Domain not found"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -157,7 +117,8 @@ fn either_signal_ends_it_cleanly() {
 fn a_node_file_is_served() {
     let (folder, socket) = folder();
     let node = folder.path().join("node.xml");
-    let domain = "<domain type='test'><name>own</name><memory>8192</memory><os><type>hvm</type></os></domain>";
+    let domain =
+        "<domain type='test'><name>own</name><memory>8192</memory><os><type>hvm</type></os></domain>";
     fs::write(&node, format!("<node>{domain}</node>")).unwrap();
     let _serving = Serving::start(&["--node", node.to_str().unwrap(), "--listen", &unix(&socket)]);
     let list: Value = serde_json::from_str(&printed(&at(&socket), &["list", "--all", "--json"])).unwrap();

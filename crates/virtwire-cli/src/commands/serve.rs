@@ -79,7 +79,8 @@ pub(crate) async fn run(
             Listen::Unix(path) => Listener::unix(path, SOCKET_MODE),
             Listen::Tcp(address) => Listener::tcp(address.as_str()).await,
         };
-        let failed = |error: io::Error| Failure::connection(format_args!("cannot listen on {place}: {error}"));
+        let failed =
+            |error: io::Error| Failure::connection(format_args!("cannot listen on {place}: {error}"));
         listeners.push(opened.map_err(failed)?);
     }
     for listener in listeners {
@@ -140,7 +141,9 @@ mod tests {
         assert_eq!("unix:/run/a:b".parse(), Ok(Listen::Unix("/run/a:b".into())));
         assert_eq!("tcp:127.0.0.1:0".parse(), Ok(Listen::Tcp("127.0.0.1:0".into())));
         assert_eq!("tcp:[::1]:16509".parse(), Ok(Listen::Tcp("[::1]:16509".into())));
-        for wrong in ["", "unix:", "/run/socket", "tcp:16509", "tcp::1", "tcp:host:port", "tcp:host:70000", "udp:a:1"] {
+        for wrong in
+            ["", "unix:", "/run/socket", "tcp:16509", "tcp::1", "tcp:host:port", "tcp:host:70000", "udp:a:1"]
+        {
             let error = wrong.parse::<Listen>().expect_err(wrong);
             assert!(error.starts_with("expected "), "{error}");
         }
