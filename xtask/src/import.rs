@@ -4,6 +4,7 @@
 
 mod api;
 pub(crate) mod delta;
+mod functions;
 mod symbols;
 mod xdr;
 
@@ -13,6 +14,7 @@ use api::Api;
 use delta::Delta;
 use indexmap::IndexMap;
 use serde::Deserialize;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Where a program's definitions are, and what its names begin with.
@@ -144,6 +146,7 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
         }
         None => Delta::default(),
     };
+    let functions = functions::read(&tree)?;
     let corrections: Corrections = protocol::read(&protocol::path("corrections"))?;
     for source in SOURCES {
         let mut program = import(&source, &tree, &api, delta.program.get(source.name))
@@ -152,6 +155,7 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
             correct(&mut program, name, correction, &api)?;
         }
         between(&mut program);
+        checks(&source, &mut program, &functions);
         let functions = program.procedures.iter().filter(|procedure| procedure.c_name.is_some()).count();
         println!(
             "{}: {} procedures, {functions} with a C function, {} with a version, {} structs",
@@ -335,6 +339,18 @@ fn derive(source: &Source, program: &mut Program, api: &Api) {
         }
     }
     program.procedures = procedures;
+}
+
+/// What the function behind a call does before it reaches a driver. Some functions are libvirt's own, so that no
+/// API has them.
+fn checks(source: &Source, program: &mut Program, functions: &HashMap<String, functions::Function>) {
+    for procedure in program.procedures.iter_mut().filter(|procedure| procedure.kind == Kind::Call) {
+        let name = procedure.c_name.as_deref().map(squash).or_else(|| (source.function)(&procedure.name));
+        if let Some(function) = name.and_then(|name| functions.get(&name)) {
+            procedure.error_domain = Some(function.error_domain.clone());
+            procedure.writes = function.writes;
+        }
+    }
 }
 
 /// The version of the identifier that clients name an event by: VIR_DOMAIN_EVENT_ID_REBOOT for

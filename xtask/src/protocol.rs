@@ -86,6 +86,10 @@ pub(crate) struct Procedure {
     #[serde(default)]
     pub(crate) event_class: Option<String>,
     #[serde(default)]
+    pub(crate) error_domain: Option<String>,
+    #[serde(default)]
+    pub(crate) writes: bool,
+    #[serde(default)]
     pub(crate) args: Option<String>,
     #[serde(default)]
     pub(crate) ret: Option<String>,
@@ -223,6 +227,10 @@ impl Procedure {
         text(out, "client", (self.client == Implementation::Generated).then_some("generated"));
         text(out, "server", (self.server == Implementation::Generated).then_some("generated"));
         text(out, "event_class", self.event_class.as_deref());
+        text(out, "error_domain", self.error_domain.as_deref());
+        if self.writes {
+            out.push_str("writes = true\n");
+        }
         text(out, "args", self.args.as_deref());
         text(out, "ret", self.ret.as_deref());
     }

@@ -13,7 +13,7 @@
 //! let domain = node.domain_lookup_by_name("test")?;
 //! assert_eq!(domain.id, 1);
 //! node.domain_suspend(&domain)?;
-//! assert_eq!(node.domain_state(&domain, 0)?.0, DomainState::Paused);
+//! assert_eq!(node.domain_state(&domain, 0)?.0, DomainState::PAUSED);
 //! # Ok(())
 //! # }
 //! ```
@@ -49,13 +49,19 @@ mod capabilities;
 mod domain;
 mod error;
 mod events;
+mod hypervisor;
 mod node;
 mod node_file;
 mod numbers;
+mod service;
 mod xml;
 
 pub use capabilities::{NodeInfo, SecurityModel};
-pub use domain::{DomainInfo, DomainRef, DomainState, SecurityLabel};
+pub use domain::{DomainInfo, DomainRef, SecurityLabel};
 pub use error::{Error, Result};
 pub use events::{DomainEvent, LifecycleEvent, Subscription};
+pub use hypervisor::Hypervisor;
+#[cfg(unix)]
+pub use hypervisor::connect;
 pub use node::{Builder, Node};
+pub use virtwire_proto::enums::DomainState;

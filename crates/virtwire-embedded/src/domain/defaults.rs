@@ -1,9 +1,10 @@
 //! What libvirt adds to a domain's operating system, clock and devices, so that tools find what they look for.
 
-use crate::error::{Kind, Origin, Result, error};
+use crate::error::{Result, error};
 use crate::xml::{Element, Node};
 use std::collections::HashSet;
 use uuid::Uuid;
+use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
 
 /// The architecture of a guest that names none: that of libvirt's test driver.
 const ARCH: &str = "i686";
@@ -140,12 +141,19 @@ const AFTER_TARGET: &[&str] = &[
 pub(super) fn os(root: &Element) -> Result<Element> {
     let mut os = root.child("os").cloned().unwrap_or_else(|| Element::new("os"));
     let has_bootloader = root.child_text("bootloader").is_some();
-    let unsupported = |message: String| Err(error(Origin::Domain, Kind::ConfigUnsupported, message));
+    let unsupported =
+        |message: String| Err(error(ErrorDomain::DOMAIN, ErrorNumber::CONFIG_UNSUPPORTED, message));
 
     let kind = match os.child_text("type") {
         Some(kind) => kind,
         None if has_bootloader => "xen".to_owned(),
-        None => return Err(error(Origin::Domain, Kind::Xml, "an operating system <type> must be given")),
+        None => {
+            return Err(error(
+                ErrorDomain::DOMAIN,
+                ErrorNumber::XML_ERROR,
+                "an operating system <type> must be given",
+            ));
+        }
     };
     if !OS_TYPES.contains(&&*kind) {
         return unsupported(format!("unknown OS type '{kind}'"));
@@ -191,8 +199,8 @@ pub(super) fn clock(root: &Element) -> Result<Element> {
         Some(offset) if CLOCK_OFFSETS.contains(&offset) => {}
         Some(offset) => {
             return Err(error(
-                Origin::Domain,
-                Kind::ConfigUnsupported,
+                ErrorDomain::DOMAIN,
+                ErrorNumber::CONFIG_UNSUPPORTED,
                 format!("unknown clock offset '{offset}'"),
             ));
         }
