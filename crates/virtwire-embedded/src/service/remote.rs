@@ -455,6 +455,26 @@ impl RemoteService for Session {
         Ok(self.node()?.domain_set_vcpus_flags(&args.dom.into(), args.nvcpus, args.flags)?)
     }
 
+    async fn domain_get_vcpus(&self, _: &Client, args: DomainGetVcpusArgs) -> Result<DomainGetVcpusRet> {
+        Ok(answers::vcpus(self.node()?, &args.dom.into(), args.maxinfo, args.maplen)?)
+    }
+
+    async fn domain_pin_vcpu(&self, _: &Client, args: DomainPinVcpuArgs) -> Result<()> {
+        Ok(self.node()?.domain_pin_vcpu(&args.dom.into(), args.vcpu, &args.cpumap, 0)?)
+    }
+
+    async fn domain_pin_vcpu_flags(&self, _: &Client, args: DomainPinVcpuFlagsArgs) -> Result<()> {
+        Ok(self.node()?.domain_pin_vcpu(&args.dom.into(), args.vcpu, &args.cpumap, args.flags)?)
+    }
+
+    async fn domain_get_vcpu_pin_info(
+        &self,
+        _: &Client,
+        args: DomainGetVcpuPinInfoArgs,
+    ) -> Result<DomainGetVcpuPinInfoRet> {
+        Ok(answers::vcpu_pin_info(self.node()?, args)?)
+    }
+
     async fn domain_get_metadata(
         &self,
         _: &Client,
