@@ -3,6 +3,7 @@
 use super::nothing::{answer_nothing, answer_nothing_of_a_domain};
 use super::{Session, answers, nothing};
 use virtwire_proto::enums::{DomainEventId, DriverFeature};
+use virtwire_proto::packet::Descriptor;
 use virtwire_proto::program::EventClass;
 use virtwire_proto::program::remote::*;
 use virtwire_server::{Client, RemoteService, Result};
@@ -222,6 +223,7 @@ impl RemoteService for Session {
         &self,
         _: &Client,
         args: DomainCreateXmlWithFilesArgs,
+        _files: Vec<Descriptor>,
     ) -> Result<DomainCreateXmlWithFilesRet> {
         // The files are for the guest's first process, of which there is none.
         let dom = self.node()?.domain_create_xml(&args.xml_desc, args.flags)?.into();
@@ -245,6 +247,7 @@ impl RemoteService for Session {
         &self,
         _: &Client,
         args: DomainCreateWithFilesArgs,
+        _files: Vec<Descriptor>,
     ) -> Result<DomainCreateWithFilesRet> {
         let dom = self.node()?.domain_create(&args.dom.into(), args.flags)?.into();
         Ok(DomainCreateWithFilesRet { dom })
