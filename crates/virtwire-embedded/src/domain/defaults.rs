@@ -209,7 +209,7 @@ pub(super) fn clock(root: &Element) -> Result<Element> {
     Ok(clock)
 }
 
-/// A domain's devices in libvirt's order, the disks with their kind and the interfaces with what tools look up
+/// A domain's devices in libvirt's order, the disks with their kind and bus and the interfaces with what tools look up
 /// statistics by: a MAC address and a host device.
 pub(super) fn devices(root: &Element, uuid: Uuid) -> Element {
     let mut devices = Element::new("devices");
@@ -234,6 +234,7 @@ pub(super) fn devices(root: &Element, uuid: Uuid) -> Element {
                     device.set_attribute("device", "disk");
                 }
                 device.order_attributes(&["type", "device"]);
+                set_bus(device);
             }
             "interface" => {
                 if device.child("mac").is_none() {
@@ -251,6 +252,25 @@ pub(super) fn devices(root: &Element, uuid: Uuid) -> Element {
         }
     }
     devices
+}
+
+/// Says which bus a disk is on, where the document does not: its name tells.
+fn set_bus(disk: &mut Element) {
+    let is_floppy = disk.attribute("device") == Some("floppy");
+    let is_target = |child: &&mut Node| matches!(child, Node::Element(element) if element.name == "target");
+    let Some(Node::Element(target)) = disk.children.iter_mut().find(is_target) else { return };
+    if target.attribute("bus").is_some() {
+        return;
+    }
+    let name = target.attribute("dev").unwrap_or_default();
+    let known = [("sd", "scsi"), ("vd", "virtio"), ("xvd", "xen"), ("ubd", "uml")];
+    let bus = match known.iter().find(|(prefix, _)| name.starts_with(prefix)) {
+        _ if is_floppy => "fdc",
+        Some((_, bus)) => bus,
+        None => "ide",
+    };
+    target.set_attribute("bus", bus);
+    target.order_attributes(&["dev", "bus"]);
 }
 
 /// The host device that an interface has.

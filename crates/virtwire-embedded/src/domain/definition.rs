@@ -5,6 +5,7 @@
 //! comments between the main parts, second copies of parts that a domain has once, and the instructions of a
 //! node file.
 
+use super::cpu_set::CpuSet;
 use super::defaults;
 use super::instructions::Instructions;
 use super::units::{MAX_KIB, c_number, kib, parse_kib};
@@ -276,6 +277,26 @@ impl Definition {
     pub(crate) fn set_max_vcpus(&mut self, max_vcpus: u32) {
         self.max_vcpus = max_vcpus;
         self.set_vcpus(self.vcpus.min(max_vcpus));
+    }
+
+    /// The CPUs that all vCPUs may run on, where the document says it.
+    pub(super) fn cpus(&self) -> Option<CpuSet> {
+        CpuSet::parse(self.vcpu_element.attribute("cpuset")?)
+    }
+
+    /// The part with this name, of those without a field.
+    pub(super) fn part(&self, name: &str) -> Option<&Element> {
+        self.parts.iter().find(|part| part.name == name)
+    }
+
+    /// The same to change it; it is made where there is none.
+    pub(super) fn part_mut(&mut self, name: &str) -> &mut Element {
+        let at = self.parts.iter().position(|part| part.name == name).unwrap_or_else(|| {
+            let at = self.parts.partition_point(|part| rank(&part.name) <= rank(name));
+            self.parts.insert(at, Element::new(name));
+            at
+        });
+        &mut self.parts[at]
     }
 
     /// Sets the memory's size in KiB, and lowers the current size to that.

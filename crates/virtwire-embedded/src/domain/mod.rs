@@ -1,16 +1,19 @@
 //! One domain: what a call may ask of it, and what the hypervisor keeps of it.
 
+mod cpu_set;
 mod defaults;
 mod definition;
 mod instructions;
 mod lifecycle;
 mod metadata;
+mod pinning;
 mod settings;
 mod store;
 mod units;
 
 pub(crate) use definition::Definition;
 pub(crate) use instructions::Instructions;
+pub use pinning::VcpuInfo;
 pub(crate) use store::{Slot, Store};
 pub(crate) use units::c_number;
 

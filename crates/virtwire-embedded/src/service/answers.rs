@@ -2,16 +2,17 @@
 
 use crate::error::{Result, bad_argument, check_flags, error, not_running};
 use crate::node::Node;
-use crate::{DomainRef, NodeInfo};
+use crate::{DomainRef, NodeInfo, VcpuInfo};
 use bytes::Bytes;
 use std::collections::HashSet;
 use uuid::Uuid;
 use virtwire_proto::enums::{DomainControlState, ErrorDomain, ErrorNumber};
 use virtwire_proto::flags::{DomainStatsTypes, DomainXmlFlags, GetAllDomainStatsFlags};
 use virtwire_proto::program::remote::{
-    ConnectGetAllDomainStatsArgs, ConnectGetAllDomainStatsRet, ConnectListAllDomainsArgs,
-    ConnectListAllDomainsRet, DomainGetControlInfoRet, DomainSetMetadataArgs, DomainStatsRecord,
-    NodeGetCpuMapArgs, NodeGetCpuMapRet, NodeGetInfoRet, NonnullDomain, limits,
+    self, ConnectGetAllDomainStatsArgs, ConnectGetAllDomainStatsRet, ConnectListAllDomainsArgs,
+    ConnectListAllDomainsRet, DomainGetControlInfoRet, DomainGetVcpuPinInfoArgs, DomainGetVcpuPinInfoRet,
+    DomainGetVcpusRet, DomainSetMetadataArgs, DomainStatsRecord, NodeGetCpuMapArgs, NodeGetCpuMapRet,
+    NodeGetInfoRet, NonnullDomain, limits,
 };
 use virtwire_proto::typed_params::TypedParam;
 use virtwire_proto::xdr::Text;
@@ -212,4 +213,53 @@ pub(super) fn all_domain_stats(
         Some(DomainStatsRecord { dom: domain.into(), params })
     };
     Ok(ConnectGetAllDomainStatsRet { ret_stats: domains.into_iter().filter_map(of).collect() })
+}
+
+/// Its vCPUs and, one after the other, the maps of their CPUs.
+///
+/// # Errors
+/// As [`Node::domain_vcpu_infos`], or more is asked for than an answer can hold.
+pub(super) fn vcpus(node: &Node, domain: &DomainRef, max: i32, len: i32) -> Result<DomainGetVcpusRet> {
+    let (max, len) = maps("virDomainGetVcpus", ("maxinfo", max), (len, 0))?;
+    let found = node.domain_vcpu_infos(domain, max)?;
+    let cpumaps = found.iter().flat_map(|vcpu| vcpu.cpu_map(len)).collect();
+    let info = |vcpu: VcpuInfo| remote::VcpuInfo {
+        number: vcpu.number,
+        state: vcpu.state.0,
+        cpu_time: vcpu.cpu_time,
+        cpu: vcpu.cpu,
+    };
+    Ok(DomainGetVcpusRet { info: found.into_iter().map(info).collect(), cpumaps })
+}
+
+/// The maps of the CPUs that its vCPUs may run on, one after the other.
+///
+/// # Errors
+/// As [`Node::domain_vcpu_pin_info`], or more is asked for than an answer can hold.
+pub(super) fn vcpu_pin_info(node: &Node, args: DomainGetVcpuPinInfoArgs) -> Result<DomainGetVcpuPinInfoRet> {
+    let DomainGetVcpuPinInfoArgs { dom, ncpumaps, maplen, flags } = args;
+    let (max, len) = maps("virDomainGetVcpuPinInfo", ("ncpumaps", ncpumaps), (maplen, 1))?;
+    let found = node.domain_vcpu_pin_info(&dom.into(), max, len, flags)?;
+    let num = number(found.len());
+    Ok(DomainGetVcpuPinInfoRet { cpumaps: found.concat().into(), num })
+}
+
+/// How many maps of CPUs a client lets an answer have, and how many bytes each: at least `least`.
+///
+/// # Errors
+/// Less than that, or more than an answer can hold.
+fn maps(function: &str, (name, max): (&str, i32), (len, least): (i32, i32)) -> Result<(usize, usize)> {
+    let maps = room(function, name, max, (limits::VCPUINFO_MAX, "REMOTE_VCPUINFO_MAX"))?;
+    for (name, value, least) in [(name, max, 1), ("maplen", len, least)] {
+        if value < least {
+            let message = format!("{name} in {function} must be at least {least}");
+            return Err(bad_argument(ErrorDomain::DOMAIN, function, name, message));
+        }
+    }
+    let bytes = usize::try_from(len).unwrap_or(usize::MAX);
+    let most = usize::try_from(limits::CPUMAPS_MAX).unwrap_or(usize::MAX);
+    if maps.saturating_mul(bytes) > most {
+        return Err(internal("maxinfo * maplen > REMOTE_CPUMAPS_MAX"));
+    }
+    Ok((maps, bytes))
 }

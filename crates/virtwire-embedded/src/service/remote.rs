@@ -3,6 +3,7 @@
 use super::nothing::{answer_nothing, answer_nothing_of_a_domain};
 use super::{Session, answers, nothing};
 use virtwire_proto::enums::{DomainEventId, DriverFeature};
+use virtwire_proto::packet::Descriptor;
 use virtwire_proto::program::EventClass;
 use virtwire_proto::program::remote::*;
 use virtwire_server::{Client, RemoteService, Result};
@@ -222,6 +223,7 @@ impl RemoteService for Session {
         &self,
         _: &Client,
         args: DomainCreateXmlWithFilesArgs,
+        _files: Vec<Descriptor>,
     ) -> Result<DomainCreateXmlWithFilesRet> {
         // The files are for the guest's first process, of which there is none.
         let dom = self.node()?.domain_create_xml(&args.xml_desc, args.flags)?.into();
@@ -245,6 +247,7 @@ impl RemoteService for Session {
         &self,
         _: &Client,
         args: DomainCreateWithFilesArgs,
+        _files: Vec<Descriptor>,
     ) -> Result<DomainCreateWithFilesRet> {
         let dom = self.node()?.domain_create(&args.dom.into(), args.flags)?.into();
         Ok(DomainCreateWithFilesRet { dom })
@@ -453,6 +456,26 @@ impl RemoteService for Session {
 
     async fn domain_set_vcpus_flags(&self, _: &Client, args: DomainSetVcpusFlagsArgs) -> Result<()> {
         Ok(self.node()?.domain_set_vcpus_flags(&args.dom.into(), args.nvcpus, args.flags)?)
+    }
+
+    async fn domain_get_vcpus(&self, _: &Client, args: DomainGetVcpusArgs) -> Result<DomainGetVcpusRet> {
+        Ok(answers::vcpus(self.node()?, &args.dom.into(), args.maxinfo, args.maplen)?)
+    }
+
+    async fn domain_pin_vcpu(&self, _: &Client, args: DomainPinVcpuArgs) -> Result<()> {
+        Ok(self.node()?.domain_pin_vcpu(&args.dom.into(), args.vcpu, &args.cpumap, 0)?)
+    }
+
+    async fn domain_pin_vcpu_flags(&self, _: &Client, args: DomainPinVcpuFlagsArgs) -> Result<()> {
+        Ok(self.node()?.domain_pin_vcpu(&args.dom.into(), args.vcpu, &args.cpumap, args.flags)?)
+    }
+
+    async fn domain_get_vcpu_pin_info(
+        &self,
+        _: &Client,
+        args: DomainGetVcpuPinInfoArgs,
+    ) -> Result<DomainGetVcpuPinInfoRet> {
+        Ok(answers::vcpu_pin_info(self.node()?, args)?)
     }
 
     async fn domain_get_metadata(
