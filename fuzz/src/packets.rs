@@ -16,7 +16,7 @@ use virtwire_proto::program::{Call, PROGRAMS, qemu, remote};
 
 /// What one side may allocate for what its peer has sent: a packet of 28 bytes becomes an event, which is larger, and
 /// may be answered by an error of some 200 bytes; both are put into buffers that grow by doubling.
-const MEMORY: Bound = Bound { per_byte: 48, constant: 16 * 1024 };
+const MEMORY: Bound = Bound { per_byte: 48, constant: 32 * 1024 };
 
 /// How many bytes a server may answer to each byte that came, where nobody answers calls but with short errors.
 const ANSWER: usize = 10;
