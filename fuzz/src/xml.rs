@@ -30,7 +30,7 @@ pub fn xml(data: &[u8]) {
         assert_eq!(node.domain_create(&domain, 0).is_ok(), is_off, "what is defined can be started");
         assert_eq!(dump(&node, &domain, SECURE_INACTIVE), dumped, "to run changes nothing of what stays");
         dump(&node, &domain, SECURE);
-        assert_eq!(node.domain_info(&domain).map(|info| info.nr_virt_cpu > 0), Ok(true));
+        assert!(node.domain_info(&domain).is_ok_and(|info| info.memory <= info.max_mem));
     }
     let node = self::node();
     if let Ok(domain) = node.domain_create_xml(data, 0) {
