@@ -1,0 +1,292 @@
+//! How a connection is to be opened.
+
+use super::Connection;
+use super::opening::{self, Opening};
+use crate::driver::{Shared, StreamBounds};
+use crate::transport::{AnyIo, Transport};
+use crate::{Error, Result};
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use virtwire_proto::connection::{ClientConfig, Keepalive};
+use virtwire_proto::uri::{self, Uri};
+use virtwire_proto::xdr::Text;
+
+/// Settings of a connection that is to be opened.
+///
+/// # Examples
+/// ```no_run
+/// use std::time::Duration;
+/// # async fn example() -> virtwire::Result<()> {
+/// let connection = virtwire::Connection::builder("qemu:///system")
+///     .read_only(true)
+///     .call_timeout(Duration::from_secs(30))
+///     .open()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Builder {
+    uri: String,
+    read_only: bool,
+    keepalive: Option<Keepalive>,
+    max_calls_in_flight: usize,
+    max_queued_events: usize,
+    stream_bounds: StreamBounds,
+    call_timeout: Option<Duration>,
+    connect_timeout: Option<Duration>,
+}
+
+impl Builder {
+    pub(super) fn new(uri: &str) -> Self {
+        Self {
+            uri: uri.to_owned(),
+            read_only: false,
+            keepalive: Some(Keepalive::default()),
+            max_calls_in_flight: ClientConfig::default().max_calls_in_flight,
+            max_queued_events: 1024,
+            stream_bounds: StreamBounds { window: 1 << 20, limit: 64 << 20 },
+            call_timeout: None,
+            connect_timeout: None,
+        }
+    }
+
+    /// Asks for a connection that can change nothing. It needs fewer permissions.
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Sets when a silent daemon counts as dead: after `interval` × (`count` + 1) without a byte. Otherwise it is
+    /// libvirt's default, 5 seconds and 5: dead after 30 seconds.
+    #[doc(alias = "virConnectSetKeepAlive")]
+    pub fn keepalive(mut self, interval: Duration, count: u32) -> Self {
+        self.keepalive = Some(Keepalive { interval, count });
+        self
+    }
+
+    /// Waits for a silent daemon for ever.
+    pub fn no_keepalive(mut self) -> Self {
+        self.keepalive = None;
+        self
+    }
+
+    /// Sets how many calls the daemon may be working on at once; further ones wait here for their turn. Otherwise it
+    /// is 5, what libvirtd's `max_client_requests` allows unless it is configured: at more it stops reading, and
+    /// then does not see that this client lives.
+    pub fn max_calls_in_flight(mut self, max: usize) -> Self {
+        self.max_calls_in_flight = max;
+        self
+    }
+
+    /// Sets how many events a subscription keeps for a consumer that is slower than they come, before it loses
+    /// the oldest. Otherwise it is 1024.
+    pub fn max_queued_events(mut self, max: usize) -> Self {
+        self.max_queued_events = max;
+        self
+    }
+
+    /// Sets how many bytes of a stream are kept for a consumer that is slower than they come, before the daemon is
+    /// slowed down (`window`), and at which the stream is given up ([`Error::Stalled`], `limit`). Otherwise it is
+    /// 1 MiB and 64 MiB.
+    ///
+    /// The wire knows no other way to slow down one stream than to read less of the whole connection. While nobody
+    /// waits for anything else on it, nothing is read. While somebody does, it is read ever more slowly, so that
+    /// others are answered and a consumer that is merely slow comes to a pace that it can keep; one that has stopped
+    /// runs into the limit after minutes. A bulk stream is better off on a connection of its own.
+    pub fn stream_buffer(mut self, window: usize, limit: usize) -> Self {
+        self.stream_bounds = StreamBounds { window, limit: limit.max(window) };
+        self
+    }
+
+    /// Sets how long each call waits for its answer, unless it says otherwise. Otherwise it waits as long as the
+    /// connection lives: some of libvirt's calls take hours.
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.call_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how long opening may take in all. Otherwise it takes what the system and the daemon take.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = Some(timeout);
+        self
+    }
+
+    /// Opens the connection.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub async fn open(self) -> Result<Connection> {
+        self.limited(async { self.connect(self.resolve()?).await }).await
+    }
+
+    /// Opens the connection on a byte stream that the caller has made. Of the URI only what is sent to the daemon
+    /// matters, and `auth`. No descriptors travel over it.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub async fn open_over(self, io: impl AsyncRead + AsyncWrite + Send + 'static) -> Result<Connection> {
+        self.limited(async { self.start(self.resolve()?, AnyIo::new(io)).await }).await
+    }
+
+    async fn limited(&self, open: impl Future<Output = Result<Connection>>) -> Result<Connection> {
+        match self.connect_timeout {
+            None => open.await,
+            Some(after) => match tokio::time::timeout(after, open).await {
+                Ok(opened) => opened,
+                Err(_) => Err(Error::Timeout { during: format!("opening {:?}", self.uri), after }),
+            },
+        }
+    }
+
+    async fn start(&self, uri: Option<Uri>, transport: impl Transport + 'static) -> Result<Connection> {
+        let mut config = ClientConfig::default();
+        config.max_calls_in_flight = self.max_calls_in_flight;
+        let opening = Opening {
+            name: uri.as_ref().map_or_else(Text::default, Uri::open_name),
+            uri: uri.as_ref().map_or_else(Text::default, |uri| Text::from(uri.to_string())),
+            read_only: self.read_only,
+            auth: uri.as_ref().map_or(Ok(None), Uri::auth).map_err(|error| self.invalid(&error))?,
+            keepalive: self.keepalive,
+            call_timeout: self.call_timeout,
+        };
+        let shared = Shared::start(transport, config, self.stream_bounds);
+        Ok(Connection::new(opening::open(shared, opening, self.max_queued_events).await?))
+    }
+
+    /// The URI that is meant; `None` where the daemon is to choose.
+    fn resolve(&self) -> Result<Option<Uri>> {
+        let default = std::env::var("LIBVIRT_DEFAULT_URI").ok();
+        let config =
+            if self.uri.contains("://") { uri::ClientConfig::default() } else { self.client_config()? };
+        config.resolve(Some(&self.uri), default.as_deref()).map_err(|error| self.invalid(&error))
+    }
+
+    /// The user's libvirt.conf, or root's.
+    fn client_config(&self) -> Result<uri::ClientConfig> {
+        let path = if is_root() {
+            "/etc/libvirt/libvirt.conf".into()
+        } else {
+            let folder = |name| std::env::var_os(name).filter(|folder| !folder.is_empty());
+            let Some(folder) = folder("XDG_CONFIG_HOME")
+                .map(std::path::PathBuf::from)
+                .or_else(|| folder("HOME").map(|home| std::path::Path::new(&home).join(".config")))
+            else {
+                return Ok(uri::ClientConfig::default());
+            };
+            folder.join("libvirt/libvirt.conf")
+        };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => uri::ClientConfig::parse(&text)
+                .map_err(|error| self.invalid(&format!("{}: {error}", path.display()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(uri::ClientConfig::default()),
+            Err(error) => Err(self.invalid(&format!("{}: {error}", path.display()))),
+        }
+    }
+
+    fn invalid(&self, reason: &dyn std::fmt::Display) -> Error {
+        Error::InvalidUri { uri: self.uri.clone(), reason: reason.to_string() }
+    }
+}
+
+#[cfg(unix)]
+mod sockets {
+    use super::*;
+    use crate::transport::Socket;
+    use std::path::Path;
+    use tokio::net::{TcpStream, UnixStream};
+    use virtwire_proto::socket_path::{Environment, SocketFinder};
+
+    impl Builder {
+        /// Opens the connection on a UNIX socket that the caller has connected. Of the URI only what is sent to the
+        /// daemon matters, and `auth`. Descriptors travel over it.
+        ///
+        /// # Errors
+        /// As [`Connection::open`].
+        pub async fn open_on(self, socket: UnixStream) -> Result<Connection> {
+            self.limited(async { self.start(self.resolve()?, Socket(socket)).await }).await
+        }
+
+        pub(super) async fn connect(&self, uri: Option<Uri>) -> Result<Connection> {
+            match uri.as_ref().map_or(uri::Transport::Unix, Uri::transport) {
+                uri::Transport::Unix => {
+                    let socket = self.connect_unix(uri.as_ref()).await?;
+                    self.start(uri, Socket(socket)).await
+                }
+                uri::Transport::Tcp => {
+                    let host = uri.as_ref().and_then(Uri::host).unwrap_or("localhost");
+                    let port = uri.as_ref().and_then(Uri::port).unwrap_or(uri::TCP_PORT);
+                    let connect = async {
+                        let socket = TcpStream::connect((host, port)).await?;
+                        // A call is one small write that waits for its answer.
+                        socket.set_nodelay(true)?;
+                        Ok(socket)
+                    };
+                    let to = || {
+                        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+                    };
+                    let socket = connect.await.map_err(|source| Error::Connect { to: to(), source })?;
+                    self.start(uri, Socket(socket)).await
+                }
+                other => Err(Error::UnsupportedTransport {
+                    transport: other.to_string(),
+                    available: "unix, tcp".into(),
+                }),
+            }
+        }
+
+        async fn connect_unix(&self, uri: Option<&Uri>) -> Result<UnixStream> {
+            let mut environment = Environment::new(is_root(), |name| std::env::var(name).ok());
+            if let Some(mode) = self.client_config()?.remote_mode {
+                environment.mode = mode;
+            }
+            let found = SocketFinder::for_uri(uri, &environment)
+                .and_then(|finder| finder.read_only(self.read_only).find(|path| Path::new(path).exists()))
+                .map_err(|error| self.invalid(&error))?;
+            let path = found.path.as_bytes();
+            connect_path(path).await.map_err(|source| Error::Connect { to: found.path.to_string(), source })
+        }
+    }
+
+    /// Connects to the socket at `path`; an `@` in front stands for the byte 0 of an abstract one.
+    async fn connect_path(path: &[u8]) -> io::Result<UnixStream> {
+        use std::os::unix::ffi::OsStrExt;
+        let mut path = path.to_vec();
+        if path.first() == Some(&b'@') {
+            path[0] = 0;
+        }
+        UnixStream::connect(std::ffi::OsStr::from_bytes(&path)).await
+    }
+}
+
+#[cfg(not(unix))]
+impl Builder {
+    async fn connect(&self, uri: Option<Uri>) -> Result<Connection> {
+        match uri.as_ref().map_or(uri::Transport::Unix, Uri::transport) {
+            uri::Transport::Tcp => {
+                let host = uri.as_ref().and_then(Uri::host).unwrap_or("localhost");
+                let port = uri.as_ref().and_then(Uri::port).unwrap_or(uri::TCP_PORT);
+                let socket = tokio::net::TcpStream::connect((host, port))
+                    .await
+                    .and_then(|socket| socket.set_nodelay(true).map(|()| socket))
+                    .map_err(|source| Error::Connect { to: format!("{host}:{port}"), source })?;
+                self.start(uri, AnyIo::new(socket)).await
+            }
+            other => {
+                Err(Error::UnsupportedTransport { transport: other.to_string(), available: "tcp".into() })
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[cfg(not(unix))]
+fn is_root() -> bool {
+    false
+}

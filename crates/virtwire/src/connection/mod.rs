@@ -1,0 +1,294 @@
+//! A connection to a daemon, and any procedure called on it.
+
+mod builder;
+mod opening;
+
+pub use builder::Builder;
+pub(crate) use opening::Opened;
+
+use crate::driver::Shared;
+use crate::{Error, Result};
+use bytes::Bytes;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+use virtwire_proto::connection::{self, CloseReason, Reply};
+use virtwire_proto::enums;
+use virtwire_proto::packet::Descriptor;
+use virtwire_proto::program::{Call, Procedure, remote};
+use virtwire_proto::xdr::{Text, from_bytes};
+
+/// A connection to a libvirt daemon.
+///
+/// Clones share one connection, and so does everything that comes from it: domains, subscriptions. Any number of
+/// tasks call on it at once. With the last of them dropped its socket is closed; [`Connection::close`] takes
+/// leave first.
+///
+/// It lives in the tokio runtime that it was opened in.
+#[doc(alias = "virConnect")]
+#[doc(alias = "virConnectPtr")]
+#[derive(Clone)]
+pub struct Connection {
+    handle: Arc<Handle>,
+}
+
+/// What the last of is dropped with the last of everything that uses the connection.
+pub(crate) struct Handle {
+    shared: Arc<Shared>,
+    opened: Opened,
+    call_timeout: Option<Duration>,
+    max_queued_events: usize,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.close(CloseReason::Local);
+    }
+}
+
+/// How one call differs from the connection's other calls.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct CallOptions {
+    /// How long to wait for the answer, in place of what the connection waits.
+    pub timeout: Option<Duration>,
+    /// Descriptors that go with the call. Only a UNIX socket carries any. They are closed here once sent.
+    pub descriptors: Vec<Descriptor>,
+}
+
+impl CallOptions {
+    /// A call like all others.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Waits this long for the answer, then fails with [`Error::Timeout`]. The daemon is not told.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sends these descriptors with the call.
+    #[must_use]
+    pub fn descriptors(mut self, descriptors: Vec<Descriptor>) -> Self {
+        self.descriptors = descriptors;
+        self
+    }
+}
+
+/// An answer as it came, for tools that know procedures by number or name.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct RawReply {
+    /// What the procedure returned, encoded.
+    pub payload: Bytes,
+    /// The descriptors that came with it.
+    pub descriptors: Vec<Descriptor>,
+}
+
+impl Connection {
+    /// Opens a connection.
+    ///
+    /// The URI is `driver[+transport]://[user@][host][:port]/path[?parameters]`, such as `qemu:///system` or
+    /// `qemu+tcp://host.example.com/system`, or an alias of libvirt.conf. An empty one means the default: what
+    /// LIBVIRT_DEFAULT_URI says, else `uri_default` of libvirt.conf, else what the daemon of this host chooses.
+    ///
+    /// # Errors
+    /// [`Error::InvalidUri`], [`Error::UnsupportedTransport`], [`Error::Connect`], [`Error::Authentication`],
+    /// [`Error::Timeout`], [`Error::Closed`], or what libvirt answers.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example() -> virtwire::Result<()> {
+    /// let connection = virtwire::Connection::open("qemu:///system").await?;
+    /// println!("{}", connection.hostname().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "virConnectOpen")]
+    #[doc(alias = "virConnectOpenAuth")]
+    pub async fn open(uri: &str) -> Result<Self> {
+        Self::builder(uri).open().await
+    }
+
+    /// A connection to be opened with settings of one's own.
+    #[doc(alias = "virConnectOpenReadOnly")]
+    #[must_use]
+    pub fn builder(uri: &str) -> Builder {
+        Builder::new(uri)
+    }
+
+    pub(crate) fn new(handle: Handle) -> Self {
+        Self { handle: Arc::new(handle) }
+    }
+
+    /// Calls a procedure of any of libvirt's programs: its arguments' type says which.
+    ///
+    /// Dropping what this gives cancels the call: its answer is dropped when it comes. A stream that the procedure
+    /// opens is given up at once.
+    ///
+    /// # Errors
+    /// [`Error::Libvirt`], [`Error::Unsupported`], [`Error::Protocol`], [`Error::Argument`], [`Error::Closed`],
+    /// [`Error::Timeout`].
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::proto::program::remote;
+    /// # async fn example(connection: virtwire::Connection) -> virtwire::Result<()> {
+    /// let reply = connection.call(&remote::NodeGetFreeMemoryArgs).await?;
+    /// println!("{} bytes", reply.free_mem);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn call<C: Call>(&self, args: &C) -> Result<C::Ret> {
+        Ok(self.call_with(args, CallOptions::default()).await?.0)
+    }
+
+    /// Calls a procedure with options. Gives what it returned and the descriptors that came with it.
+    ///
+    /// # Errors
+    /// As [`Connection::call`].
+    pub async fn call_with<C: Call>(
+        &self,
+        args: &C,
+        options: CallOptions,
+    ) -> Result<(C::Ret, Vec<Descriptor>)> {
+        self.handle.shared.call_typed(args, self.with_timeout(options)).await
+    }
+
+    /// Calls a procedure whose arguments are encoded already.
+    ///
+    /// # Errors
+    /// As [`Connection::call`], but for what concerns the arguments and the reply themselves.
+    pub async fn call_raw(
+        &self,
+        procedure: &'static Procedure,
+        payload: &[u8],
+        options: CallOptions,
+    ) -> Result<RawReply> {
+        let CallOptions { timeout, descriptors } = self.with_timeout(options);
+        let reply = self.handle.shared.call(|client, now| {
+            let options = connection::CallOptions { deadline: timeout.map(|after| now + after), descriptors };
+            client.call_raw(procedure, payload, options, now)
+        });
+        let reply = match reply {
+            Ok(pending) => pending.await,
+            Err(error) => Err(error),
+        };
+        let Reply { payload, descriptors, .. } =
+            reply.map_err(|error| Error::from_call(procedure, error, timeout))?;
+        Ok(RawReply { payload, descriptors })
+    }
+
+    pub(crate) fn with_timeout(&self, options: CallOptions) -> CallOptions {
+        CallOptions { timeout: options.timeout.or(self.handle.call_timeout), ..options }
+    }
+
+    /// The connection's URI: as it was opened, or as the daemon says where the choice was the daemon's.
+    #[doc(alias = "virConnectGetURI")]
+    #[must_use]
+    pub fn uri(&self) -> &Text {
+        &self.handle.opened.uri
+    }
+
+    pub(crate) fn opened(&self) -> &Opened {
+        &self.handle.opened
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+
+    pub(crate) fn call_timeout(&self) -> Option<Duration> {
+        self.handle.call_timeout
+    }
+
+    pub(crate) fn max_queued_events(&self) -> usize {
+        self.handle.max_queued_events
+    }
+
+    /// Closes the connection: tells the daemon, then closes the socket. What is still open on it, on any clone,
+    /// fails with [`Error::Closed`].
+    ///
+    /// # Errors
+    /// As [`Connection::call`]; the connection is closed nevertheless.
+    #[doc(alias = "virConnectClose")]
+    pub async fn close(self) -> Result<()> {
+        let left = async {
+            if self.opened().close_callback {
+                self.call(&remote::ConnectUnregisterCloseCallbackArgs).await?;
+            }
+            self.call(&remote::ConnectCloseArgs).await
+        };
+        let left = left.await;
+        self.handle.shared.close(CloseReason::Local);
+        left
+    }
+
+    /// Waits until the connection has ended, and says why.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example(connection: virtwire::Connection) {
+    /// println!("the connection has ended: {}", connection.closed().await);
+    /// # }
+    /// ```
+    pub async fn closed(&self) -> CloseReason {
+        poll_fn(|cx| self.handle.shared.poll_closed(cx)).await
+    }
+
+    /// Why the connection has ended, if it has.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.handle.shared.close_reason()
+    }
+
+    /// Whether the connection has not ended, as far as this side can tell.
+    #[doc(alias = "virConnectIsAlive")]
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.close_reason().is_none()
+    }
+
+    /// Why the daemon's own connection to the hypervisor has ended, if it has said so.
+    #[doc(alias = "virConnectRegisterCloseCallback")]
+    #[must_use]
+    pub fn hypervisor_close_reason(&self) -> Option<enums::CloseReason> {
+        self.handle.shared.hypervisor_closed().map(enums::CloseReason)
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("uri", self.uri())
+            .field("close_reason", &self.close_reason())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Calls a procedure, and decodes its reply in the caller's task.
+    pub(crate) async fn call_typed<C: Call>(
+        &self,
+        args: &C,
+        options: CallOptions,
+    ) -> Result<(C::Ret, Vec<Descriptor>)> {
+        let CallOptions { timeout, descriptors } = options;
+        let pending = self.call(|client, now| {
+            let options = connection::CallOptions { deadline: timeout.map(|after| now + after), descriptors };
+            client.call_with(args, options, now)
+        });
+        let reply = match pending {
+            Ok(pending) => pending.await,
+            Err(error) => Err(error),
+        };
+        let Reply { payload, descriptors, .. } =
+            reply.map_err(|error| Error::from_call(C::PROCEDURE, error, timeout))?;
+        let ret = from_bytes(payload).map_err(|source| Error::malformed(C::PROCEDURE, source))?;
+        Ok((ret, descriptors))
+    }
+}

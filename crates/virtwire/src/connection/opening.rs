@@ -1,0 +1,194 @@
+//! What is said before a connection is open: authentication, features, the hypervisor's URI.
+
+use super::{CallOptions, Handle};
+use crate::driver::Shared;
+use crate::{Error, Result};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use virtwire_proto::connection::{CloseReason, Keepalive};
+use virtwire_proto::enums::DriverFeature;
+use virtwire_proto::flags::ConnectFlags;
+use virtwire_proto::program::Call;
+use virtwire_proto::program::remote::{self, AuthType};
+use virtwire_proto::uri::AuthMethod;
+use virtwire_proto::xdr::Text;
+
+/// What is to be opened.
+#[derive(Debug)]
+pub(super) struct Opening<'a> {
+    /// The hypervisor's URI; empty where the daemon chooses.
+    pub(super) name: Text,
+    /// The URI that it was asked for by.
+    pub(super) uri: Text,
+    pub(super) read_only: bool,
+    pub(super) auth: Option<AuthMethod<'a>>,
+    pub(super) keepalive: Option<Keepalive>,
+    pub(super) call_timeout: Option<Duration>,
+}
+
+/// What is known of an open connection.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) uri: Text,
+    /// Whether events carry callback identifiers.
+    pub(crate) event_callback: bool,
+    /// Whether the daemon was asked to tell when its own connection ends.
+    pub(crate) close_callback: bool,
+}
+
+/// Opens a connection on a transport that is driven. Where that fails the transport is closed.
+pub(super) async fn open(
+    shared: Arc<Shared>,
+    opening: Opening<'_>,
+    max_queued_events: usize,
+) -> Result<Handle> {
+    /// Closes what was not opened, also where the opening is given up.
+    struct Guard(Option<Arc<Shared>>);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            if let Some(shared) = &self.0 {
+                shared.close(CloseReason::Local);
+            }
+        }
+    }
+    let mut guard = Guard(Some(Arc::clone(&shared)));
+    let opened = opening.speak(&shared).await?;
+    guard.0 = None;
+    Ok(Handle { shared, opened, call_timeout: opening.call_timeout, max_queued_events })
+}
+
+impl Opening<'_> {
+    async fn speak(&self, shared: &Shared) -> Result<Opened> {
+        self.authenticate(shared).await?;
+
+        let open = remote::ConnectOpenArgs {
+            name: Some(self.name.clone()),
+            flags: if self.read_only { ConnectFlags::RO.bits() } else { 0 },
+        };
+        // The daemon answers for this feature before anything is open, so both can go at once.
+        let keepalive = async {
+            match self.keepalive {
+                Some(settings) if self.supports(shared, DriverFeature::PROGRAM_KEEPALIVE).await? => {
+                    shared.start_keepalive(settings)
+                }
+                _ => {}
+            }
+            Ok(())
+        };
+        both(keepalive, self.call(shared, &open)).await?;
+
+        let uri = async {
+            if self.name.is_empty() {
+                Ok(self.call(shared, &remote::ConnectGetUriArgs).await?.uri)
+            } else {
+                Ok(self.uri.clone())
+            }
+        };
+        let features = both(
+            self.supports(shared, DriverFeature::REMOTE_EVENT_CALLBACK),
+            self.supports(shared, DriverFeature::REMOTE_CLOSE_CALLBACK),
+        );
+        let (uri, (event_callback, mut close_callback)) = both(uri, features).await?;
+        if close_callback {
+            match self.call(shared, &remote::ConnectRegisterCloseCallbackArgs).await {
+                Ok(()) => {}
+                // The daemon has it, its driver has not.
+                Err(error) if error.is_unsupported() => close_callback = false,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Opened { uri, event_callback, close_callback })
+    }
+
+    async fn authenticate(&self, shared: &Shared) -> Result<()> {
+        let offered = self.call(shared, &remote::AuthListArgs).await?.types;
+        let wanted = match &self.auth {
+            None => None,
+            Some(AuthMethod::Sasl { .. }) => Some(AuthType::SASL),
+            Some(AuthMethod::Polkit) => Some(AuthType::POLKIT),
+            Some(other) => return Err(Error::Authentication(format!("{other:?} is not supported"))),
+        };
+        let chosen = match wanted {
+            Some(wanted) if offered.contains(&wanted) => wanted,
+            Some(wanted) => {
+                return Err(Error::Authentication(format!("the daemon does not offer {}", name(wanted))));
+            }
+            None => *offered
+                .first()
+                .ok_or_else(|| Error::Authentication("the daemon offers no way to authenticate".into()))?,
+        };
+        match chosen {
+            AuthType::NONE => Ok(()),
+            AuthType::POLKIT => self.call(shared, &remote::AuthPolkitArgs).await.map(drop).map_err(refused),
+            AuthType::SASL => {
+                let mechanisms =
+                    self.call(shared, &remote::AuthSaslInitArgs).await.map_err(refused)?.mechlist;
+                Err(Error::Authentication(format!(
+                    "the daemon asks for SASL ({mechanisms}), which is not supported yet"
+                )))
+            }
+            other => Err(Error::Authentication(format!("the daemon asks for the unknown way {other}"))),
+        }
+    }
+
+    async fn supports(&self, shared: &Shared, feature: DriverFeature) -> Result<bool> {
+        match self.call(shared, &remote::ConnectSupportsFeatureArgs { feature: feature.0 }).await {
+            Ok(reply) => Ok(reply.supported != 0),
+            Err(error) if error.is_unsupported() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn call<C: Call>(&self, shared: &Shared, args: &C) -> Result<C::Ret> {
+        let options = CallOptions { timeout: self.call_timeout, descriptors: Vec::new() };
+        Ok(shared.call_typed(args, options).await?.0)
+    }
+}
+
+fn name(auth: AuthType) -> &'static str {
+    match auth {
+        AuthType::SASL => "SASL",
+        AuthType::POLKIT => "polkit",
+        _ => "this way",
+    }
+}
+
+/// An authentication that libvirt refused.
+fn refused(error: Error) -> Error {
+    match error {
+        Error::Libvirt(error) => Error::Authentication(error.to_string()),
+        other => other,
+    }
+}
+
+/// Both results, of what runs at once; the first failure as soon as it is there.
+async fn both<A, B>(
+    a: impl Future<Output = Result<A>>,
+    b: impl Future<Output = Result<B>>,
+) -> Result<(A, B)> {
+    let (mut a, mut b) = (pin!(a), pin!(b));
+    let (mut got_a, mut got_b) = (None, None);
+    poll_fn(move |cx| {
+        if got_a.is_none()
+            && let Poll::Ready(result) = a.as_mut().poll(cx)
+        {
+            got_a = Some(result?);
+        }
+        if got_b.is_none()
+            && let Poll::Ready(result) = b.as_mut().poll(cx)
+        {
+            got_b = Some(result?);
+        }
+        match (got_a.take(), got_b.take()) {
+            (Some(a), Some(b)) => Poll::Ready(Ok((a, b))),
+            (a, b) => {
+                (got_a, got_b) = (a, b);
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}

@@ -1,0 +1,508 @@
+//! The driver: one connection's state machine behind a short lock, a task that reads, and whoever has something
+//! to send writing it at once where nobody else does.
+//!
+//! A call's way: its task encodes it under the lock and mostly writes it itself; the driver's task reads the
+//! answer, puts it into the call's slot and wakes the call's task, which decodes it. No lock is held while
+//! anything is written, read, decoded or woken.
+
+mod calls;
+mod incoming;
+mod outgoing;
+mod streams;
+mod subscriptions;
+
+pub(crate) use calls::PendingCall;
+pub use streams::Chunk;
+pub(crate) use streams::{StreamBounds, StreamSlot};
+pub(crate) use subscriptions::{Next, SubscriptionSlot};
+
+use crate::transport::Transport;
+use calls::Waiter;
+use incoming::Incoming;
+use outgoing::Outgoing;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use streams::{Inlet, Pace};
+use subscriptions::Queue;
+use tokio::time::{Instant, Sleep};
+use virtwire_proto::connection::{Client, ClientConfig, ClientEvent, CloseReason, Keepalive, Time};
+use virtwire_proto::packet::Serial;
+
+/// How often the driver reads before it lets other tasks run.
+const READS_A_TURN: usize = 16;
+/// How often to look whether the peer has gone while nothing is read.
+const HANGUP_CHECK: Duration = Duration::from_millis(500);
+/// How often a caller's task writes for others before the driver's has to.
+const WRITES_A_TURN: usize = 4;
+
+/// A connection's state, shared by its handles and its driver.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    start: Instant,
+}
+
+struct State {
+    client: Client,
+    waiters: BTreeMap<Serial, Waiter>,
+    /// How many calls are answered whose tasks have not run yet: they may have more to send.
+    waking: usize,
+    subscriptions: BTreeMap<Serial, Queue>,
+    streams: BTreeMap<Serial, Inlet>,
+    bounds: StreamBounds,
+    /// Who waits for room to send on a stream.
+    senders: Vec<Waker>,
+    /// Whether a consumer that takes nothing slows down the reading.
+    throttled: bool,
+    /// `None` once the connection has ended.
+    transport: Option<Arc<dyn Transport>>,
+    /// What is being written. `None` while somebody writes it.
+    outgoing: Option<Outgoing>,
+    /// Whether the driver's task is to write: nobody else does then.
+    blocked: bool,
+    /// Why nothing can be written any more. What the peer sent before is still read.
+    unwritable: Option<CloseReason>,
+    driver: Option<Waker>,
+    /// When the driver's timer ends.
+    armed: Option<Time>,
+    /// Who waits for the connection's end.
+    mourners: Vec<Waker>,
+    /// Why the daemon says that its own connection to the hypervisor has ended (virConnectCloseReason).
+    hypervisor_closed: Option<i32>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("Shared")
+            .field("pending_calls", &state.client.pending_calls())
+            .field("subscriptions", &state.subscriptions.len())
+            .field("close_reason", &state.client.close_reason())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Starts to drive a connection, in a task of the current runtime.
+    pub(crate) fn start(
+        transport: impl Transport + 'static,
+        config: ClientConfig,
+        bounds: StreamBounds,
+    ) -> Arc<Self> {
+        let transport: Arc<dyn Transport> = Arc::new(transport);
+        let shared = Arc::new(Self {
+            state: Mutex::new(State {
+                client: Client::new(config, Time::START),
+                waiters: BTreeMap::new(),
+                waking: 0,
+                subscriptions: BTreeMap::new(),
+                streams: BTreeMap::new(),
+                bounds,
+                senders: Vec::new(),
+                throttled: false,
+                transport: Some(Arc::clone(&transport)),
+                outgoing: Some(Outgoing::default()),
+                blocked: false,
+                unwritable: None,
+                driver: None,
+                armed: None,
+                mourners: Vec::new(),
+                hypervisor_closed: None,
+            }),
+            start: Instant::now(),
+        });
+        tokio::spawn(Driver::new(Arc::clone(&shared), transport));
+        shared
+    }
+
+    /// The time, as the state machine counts it.
+    pub(crate) fn now(&self) -> Time {
+        Time::since_start(self.start.elapsed())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that can panic leaves the state half changed; a waiter must not panic because another did.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the connection: all that is open on it fails with `reason`.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        let mut state = self.lock();
+        state.client.close(reason);
+        self.settle(state);
+    }
+
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
+        self.lock().client.close_reason().cloned()
+    }
+
+    /// Ready once the connection has ended.
+    pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let mut state = self.lock();
+        if let Some(reason) = state.client.close_reason() {
+            return Poll::Ready(reason.clone());
+        }
+        if !state.mourners.iter().any(|waker| waker.will_wake(cx.waker())) {
+            state.mourners.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    pub(crate) fn hypervisor_closed(&self) -> Option<i32> {
+        self.lock().hypervisor_closed
+    }
+
+    pub(crate) fn start_keepalive(&self, settings: Keepalive) {
+        let now = self.now();
+        let mut state = self.lock();
+        state.client.start_keepalive(settings, now);
+        self.settle(state);
+    }
+
+    /// After anything was done to the state machine: tells who is to be told, sees to it that the driver's timer is
+    /// early enough, and that what is to be sent is being sent.
+    fn settle<'a>(&'a self, mut state: MutexGuard<'a, State>) {
+        let mut wakes = Vec::new();
+        state.deliver(&mut wakes);
+        if state.timer_is_late() || state.throttled {
+            wakes.extend(state.driver.take());
+        }
+        if state.client.pending_bytes() == 0
+            || state.blocked
+            || state.outgoing.is_none()
+            || state.unwritable.is_some()
+        {
+            // Nothing to send, or nowhere to; or whoever writes now comes by again.
+            drop(state);
+        } else if state.waking > 0 {
+            // Others run in a moment and may have more to send: one write for all.
+            wakes.extend(state.driver.take());
+            drop(state);
+        } else {
+            self.write(state, &mut wakes);
+        }
+        wakes.into_iter().for_each(Waker::wake);
+    }
+
+    /// Writes from the caller's task as much as goes without waiting.
+    fn write<'a>(&'a self, mut state: MutexGuard<'a, State>, wakes: &mut Vec<Waker>) {
+        let (Some(mut outgoing), Some(transport)) = (state.outgoing.take(), state.transport.clone()) else {
+            return;
+        };
+        for turn in 0.. {
+            outgoing.fill(&mut state.client);
+            if outgoing.is_empty() || turn == WRITES_A_TURN {
+                break;
+            }
+            drop(state);
+            let result = outgoing.write(|out| transport.try_write(out));
+            state = self.lock();
+            match result {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => {
+                    state.unwritable = Some(transport_failed(&error));
+                    outgoing.clear();
+                    break;
+                }
+            }
+        }
+        state.put_back(outgoing);
+        state.deliver(wakes);
+        state.wake_senders(wakes);
+        if state.blocked || state.unwritable.is_some() {
+            wakes.extend(state.driver.take());
+        }
+    }
+}
+
+fn transport_failed(error: &io::Error) -> CloseReason {
+    match error.kind() {
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => CloseReason::Peer,
+        _ => CloseReason::Transport(error.to_string()),
+    }
+}
+
+impl State {
+    /// Ends a turn of writing: what is left is the driver's.
+    fn put_back(&mut self, mut outgoing: Outgoing) {
+        if self.transport.is_none() || self.unwritable.is_some() {
+            outgoing.clear();
+        }
+        self.blocked = !outgoing.is_empty();
+        self.outgoing = Some(outgoing);
+    }
+
+    fn timer_is_late(&self) -> bool {
+        match (self.client.deadline(), self.armed) {
+            (Some(deadline), Some(armed)) => deadline < armed,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+
+    /// Takes what has happened to those that it happened to.
+    fn deliver(&mut self, wakes: &mut Vec<Waker>) {
+        while let Some(event) = self.client.event() {
+            match event {
+                ClientEvent::Reply { serial, result } => self.deliver_reply(serial, result, wakes),
+                ClientEvent::Message { subscription: Some(serial), procedure, payload } => {
+                    if let Some(queue) = self.subscriptions.get_mut(&serial) {
+                        queue.push(procedure, payload, wakes);
+                    }
+                }
+                ClientEvent::Message { subscription: None, procedure, payload } => {
+                    self.take_unsubscribed(procedure, payload);
+                }
+                ClientEvent::EventsLost { subscription, count } => {
+                    if let Some(queue) = self.subscriptions.get_mut(&subscription) {
+                        queue.lose(count, wakes);
+                    }
+                }
+                ClientEvent::Stream { serial, event } => self.deliver_stream(serial, event, wakes),
+                ClientEvent::Closed { reason } => self.end(&reason, wakes),
+                _ => {}
+            }
+        }
+    }
+
+    fn end(&mut self, reason: &CloseReason, wakes: &mut Vec<Waker>) {
+        self.transport = None;
+        self.blocked = false;
+        if let Some(outgoing) = &mut self.outgoing {
+            outgoing.clear();
+        }
+        for queue in self.subscriptions.values_mut() {
+            queue.end(reason.clone(), wakes);
+        }
+        wakes.append(&mut self.mourners);
+        wakes.append(&mut self.senders);
+        wakes.extend(self.driver.take());
+    }
+}
+
+/// The task that reads, keeps time, and writes what others could not.
+struct Driver {
+    shared: Arc<Shared>,
+    transport: Arc<dyn Transport>,
+    incoming: Incoming,
+    timer: Pin<Box<Sleep>>,
+    /// What the driver's task writes. `None` while it has nothing to write.
+    outgoing: Option<Outgoing>,
+    /// Whether the transport may hold back something that was written.
+    unflushed: bool,
+    /// When to read next, where reading is slowed down.
+    pause: Option<Pin<Box<Sleep>>>,
+    /// Whether the peer has gone: what it left is read at once, whoever takes it.
+    gone: bool,
+    wakes: Vec<Waker>,
+}
+
+impl Driver {
+    fn new(shared: Arc<Shared>, transport: Arc<dyn Transport>) -> Self {
+        let timer = Box::pin(tokio::time::sleep_until(shared.start));
+        Self {
+            shared,
+            transport,
+            incoming: Incoming::new(),
+            timer,
+            outgoing: None,
+            unflushed: false,
+            pause: None,
+            gone: false,
+            wakes: Vec::new(),
+        }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) {
+        let shared = Arc::clone(&self.shared);
+        loop {
+            let now = shared.now();
+            let mut state = shared.lock();
+            if state.client.deadline().is_some_and(|deadline| deadline <= now) {
+                state.client.timeout(now);
+                state.deliver(&mut self.wakes);
+            }
+            let Some(deadline) = state.client.deadline() else {
+                state.armed = None;
+                return;
+            };
+            // A timer that ends too early costs a look at the clock; setting it at each packet would cost more.
+            let armed = match state.armed {
+                Some(armed) if armed <= deadline && armed > now => armed,
+                _ => deadline,
+            };
+            state.armed = Some(armed);
+            drop(state);
+            let at = shared.start + (armed - Time::START);
+            if self.timer.deadline() != at {
+                self.timer.as_mut().reset(at);
+            }
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return;
+            }
+        }
+    }
+
+    /// Writes until nothing is left, or the transport takes no more for now.
+    fn poll_write(&mut self, cx: &mut Context<'_>) {
+        loop {
+            let mut state = self.shared.lock();
+            let Some(mut outgoing) = self.outgoing.take().or_else(|| state.outgoing.take()) else {
+                return;
+            };
+            outgoing.fill(&mut state.client);
+            state.deliver(&mut self.wakes);
+            state.wake_senders(&mut self.wakes);
+            if outgoing.is_empty() || state.transport.is_none() || state.unwritable.is_some() {
+                state.put_back(outgoing);
+                break;
+            }
+            state.blocked = true;
+            drop(state);
+            let transport = &*self.transport;
+            let result = outgoing.write(|out| match transport.poll_write(cx, out) {
+                Poll::Ready(result) => result,
+                Poll::Pending => Err(ErrorKind::WouldBlock.into()),
+            });
+            self.outgoing = Some(outgoing);
+            self.unflushed = true;
+            match result {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => self.unwritable(cx, &error),
+            }
+        }
+        if self.unflushed {
+            match self.transport.poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(error)) => self.unwritable(cx, &error),
+                Poll::Pending => {}
+            }
+        }
+    }
+
+    /// Reads, as often as a turn and slow consumers allow; what came is with those it is for afterwards.
+    fn poll_read(&mut self, cx: &mut Context<'_>) {
+        for _ in 0..READS_A_TURN {
+            if self.poll_pace(cx).is_pending() {
+                return;
+            }
+            match self.incoming.poll_read(cx, &*self.transport) {
+                Poll::Pending => {
+                    self.incoming.settle();
+                    let unwritable = self.shared.lock().unwritable.take();
+                    if let Some(reason) = unwritable {
+                        self.fail(reason);
+                    }
+                    return;
+                }
+                Poll::Ready(Ok(0)) => return self.fail(CloseReason::Peer),
+                Poll::Ready(Err(error)) => return self.fail(transport_failed(&error)),
+                Poll::Ready(Ok(_)) => self.receive(),
+            }
+            // Before more is read, so that who waits can go on.
+            self.wakes.drain(..).for_each(Waker::wake);
+        }
+        cx.waker().wake_by_ref();
+    }
+
+    /// Ready when something may be read.
+    fn poll_pace(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.shared.lock();
+        let pace = state.pace();
+        let throttled = pace != Pace::Free;
+        if throttled || state.throttled {
+            let now = self.shared.now();
+            state.throttled = throttled;
+            // The silence of a peer that nobody listens to says nothing.
+            state.client.set_reading(pace != Pace::Paused, now);
+        }
+        drop(state);
+        let wait = match pace {
+            _ if self.gone => return Poll::Ready(()),
+            Pace::Free => {
+                self.pause = None;
+                return Poll::Ready(());
+            }
+            Pace::Slow(wait) => wait,
+            Pace::Paused => HANGUP_CHECK,
+        };
+        let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
+        // Shorter where somebody began to wait meanwhile.
+        let latest = Instant::now() + wait;
+        if pause.deadline() > latest {
+            pause.as_mut().reset(latest);
+        }
+        while pause.as_mut().poll(cx).is_ready() {
+            pause.as_mut().reset(Instant::now() + wait);
+            self.gone = pace == Pace::Paused && self.transport.hung_up();
+            if pace != Pace::Paused || self.gone {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+
+    fn receive(&mut self) {
+        let now = self.shared.now();
+        let mut state = self.shared.lock();
+        let Incoming { bytes, descriptors, .. } = &mut self.incoming;
+        // Why the connection ends is told to all by its event.
+        state.client.receive(bytes, descriptors, now).ok();
+        state.deliver(&mut self.wakes);
+    }
+
+    /// Nothing can be written any more. What the peer sent before it left is read first: it may say why.
+    fn unwritable(&mut self, cx: &mut Context<'_>, error: &io::Error) {
+        self.unflushed = false;
+        self.shared.lock().unwritable = Some(transport_failed(error));
+        cx.waker().wake_by_ref();
+    }
+
+    fn fail(&mut self, reason: CloseReason) {
+        let mut state = self.shared.lock();
+        state.client.close(reason);
+        state.deliver(&mut self.wakes);
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        {
+            let mut state = this.shared.lock();
+            if state.client.close_reason().is_some() {
+                return Poll::Ready(());
+            }
+            match &mut state.driver {
+                Some(waker) if waker.will_wake(cx.waker()) => {}
+                waker => *waker = Some(cx.waker().clone()),
+            }
+        }
+        this.poll_timer(cx);
+        this.poll_read(cx);
+        this.poll_write(cx);
+        this.wakes.drain(..).for_each(Waker::wake);
+        if this.shared.lock().client.close_reason().is_some() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+/// Also where the runtime ends before the connection does: nobody may wait for ever.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.client.close(CloseReason::Transport("the runtime that drove the connection has ended".into()));
+        state.deliver(&mut self.wakes);
+        state.driver = None;
+        drop(state);
+        self.wakes.drain(..).for_each(Waker::wake);
+    }
+}

@@ -1,0 +1,293 @@
+//! Why something did not work: one family of errors for the whole crate.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use virtwire_proto::connection::{CallError, CloseReason, SendError, StreamFailure};
+use virtwire_proto::enums::{ErrorDomain, ErrorLevel, ErrorNumber};
+use virtwire_proto::packet::{Header, PacketError};
+use virtwire_proto::program::{Procedure, Version, net};
+use virtwire_proto::xdr::{DecodeError, Text};
+
+/// A result of this crate's.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something did not work.
+///
+/// It prints as one line; [`source`](std::error::Error::source) leads to what is behind it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// libvirt answered with an error.
+    #[error(transparent)]
+    Libvirt(#[from] Box<LibvirtError>),
+    /// The daemon does not know the procedure: it is older.
+    #[error("{procedure} is not supported by this daemon{}", Since(*since))]
+    Unsupported {
+        /// The procedure that was called.
+        procedure: &'static Procedure,
+        /// The version of libvirt that brought it, where that is known.
+        since: Option<Version>,
+    },
+    /// The daemon broke the protocol.
+    #[error("{procedure}: {source}")]
+    Protocol {
+        /// The procedure or event.
+        procedure: &'static Procedure,
+        /// What was expected, what came, and where.
+        source: ProtocolError,
+    },
+    /// The arguments cannot be sent: a string, an array or the whole call is longer than libvirt allows. Nothing
+    /// was sent.
+    #[error(transparent)]
+    Argument(#[from] PacketError),
+    /// The transport could not be made.
+    #[error("cannot connect to {to}: {source}")]
+    Connect {
+        /// What was being connected: a socket's path, or a host and port.
+        to: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The connection has ended, and with it everything that was open on it.
+    #[error("{}{reason}", During(*procedure))]
+    Closed {
+        /// The procedure that was not answered; `None` where it was a stream or a subscription that ended, or
+        /// the connection itself is asked.
+        procedure: Option<&'static Procedure>,
+        /// Why it has ended.
+        reason: CloseReason,
+    },
+    /// The answer did not come in time. Whether the daemon has done what it was asked is not known.
+    #[error("{during}: no answer within {after:?}")]
+    Timeout {
+        /// What was not answered: a procedure's name, or "open".
+        during: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The daemon does not let this client in, or asks for a way to authenticate that this client does not have.
+    #[error("authentication failed: {0}")]
+    Authentication(String),
+    /// The URI names nothing that can be connected.
+    #[error("{uri:?} is not a connection URI: {reason}")]
+    InvalidUri {
+        /// The URI.
+        uri: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The URI asks for a transport that this build does not have.
+    #[error("the transport {transport:?} is not supported; there are {available}")]
+    UnsupportedTransport {
+        /// The transport that was asked for.
+        transport: String,
+        /// Those that there are, with commas between them.
+        available: String,
+    },
+    /// The subscription's oldest events were dropped, since its consumer was slower than they came. It goes on.
+    #[error("{0} events were lost: the subscription's consumer is too slow")]
+    Lagged(u64),
+    /// The stream was given up, since its consumer was too slow while others waited for answers on the same
+    /// connection.
+    #[error("the stream was given up: {buffered} bytes wait for its consumer, more than {limit}")]
+    Stalled {
+        /// How many bytes wait.
+        buffered: usize,
+        /// How many may.
+        limit: usize,
+    },
+    /// The stream was finished or aborted before, on this side.
+    #[error("the stream has ended already")]
+    StreamEnded,
+}
+
+impl Error {
+    /// libvirt's number for the error (virErrorNumber), where libvirt answered with one.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrorNumber> {
+        self.libvirt().map(|error| error.code)
+    }
+
+    /// What libvirt answered, where it answered with an error.
+    #[must_use]
+    pub fn libvirt(&self) -> Option<&LibvirtError> {
+        match self {
+            Self::Libvirt(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether there is no such domain (VIR_ERR_NO_DOMAIN).
+    #[must_use]
+    pub fn is_no_domain(&self) -> bool {
+        self.code() == Some(ErrorNumber::NO_DOMAIN)
+    }
+
+    /// Whether neither the daemon nor its driver has what was asked for: [`Error::Unsupported`], or
+    /// VIR_ERR_NO_SUPPORT.
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self, Self::Unsupported { .. }) || self.code() == Some(ErrorNumber::NO_SUPPORT)
+    }
+
+    /// Whether the connection has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed { .. })
+    }
+
+    pub(crate) fn from_call(
+        procedure: &'static Procedure,
+        error: CallError,
+        timeout: Option<Duration>,
+    ) -> Self {
+        match error {
+            CallError::Refused(source) => Self::Argument(source),
+            CallError::Server(error) => Self::from_server(procedure, *error),
+            CallError::Malformed { source, .. } => Self::malformed(procedure, source),
+            CallError::Mismatched { header, .. } => {
+                Self::Protocol { procedure, source: ProtocolError::Mismatched { header } }
+            }
+            CallError::TimedOut => {
+                Self::Timeout { during: procedure.to_string(), after: timeout.unwrap_or_default() }
+            }
+            CallError::Closed(reason) => Self::Closed { procedure: Some(procedure), reason },
+            // Any kind that comes to be: its text says what it is.
+            other => Self::Protocol { procedure, source: ProtocolError::Other(other.to_string()) },
+        }
+    }
+
+    pub(crate) fn from_stream(procedure: &'static Procedure, failure: StreamFailure) -> Self {
+        match failure {
+            StreamFailure::Server(error) => Self::from_server(procedure, *error),
+            StreamFailure::Malformed { source, .. } => Self::malformed(procedure, source),
+            StreamFailure::Unfinished { .. } => {
+                Self::Protocol { procedure, source: ProtocolError::Unfinished }
+            }
+            StreamFailure::Closed(reason) => Self::Closed { procedure: Some(procedure), reason },
+            other => Self::Protocol { procedure, source: ProtocolError::Other(other.to_string()) },
+        }
+    }
+
+    pub(crate) fn from_send(error: SendError) -> Self {
+        match error {
+            SendError::Refused(source) => Self::Argument(source),
+            _ => Self::StreamEnded,
+        }
+    }
+
+    pub(crate) fn malformed(procedure: &'static Procedure, source: DecodeError) -> Self {
+        Self::Protocol { procedure, source: ProtocolError::Malformed(source) }
+    }
+
+    fn from_server(procedure: &'static Procedure, error: net::MessageError) -> Self {
+        // An older daemon says so in a text only.
+        let unknown =
+            || error.message.as_ref().is_some_and(|m| m.as_bytes().starts_with(b"unknown procedure:"));
+        if error.code == ErrorNumber::RPC.0 && error.domain == ErrorDomain::RPC.0 && unknown() {
+            return Self::Unsupported { procedure, since: procedure.since };
+        }
+        Self::Libvirt(Box::new(LibvirtError::new(procedure, error)))
+    }
+}
+
+/// An error as libvirt answered it, whole (virError).
+#[doc(alias = "virError")]
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct LibvirtError {
+    /// The procedure that was called.
+    pub procedure: &'static Procedure,
+    /// Which error. Newer daemons have numbers that are not known here.
+    pub code: ErrorNumber,
+    /// Which part of libvirt raised it.
+    pub domain: ErrorDomain,
+    /// What it says to people, in the daemon's language. Empty where libvirt gave nothing.
+    pub message: Text,
+    /// How bad it is.
+    pub level: ErrorLevel,
+    /// More about it: mostly the message's pattern.
+    pub str1: Option<Text>,
+    /// More about it: mostly what fills the pattern.
+    pub str2: Option<Text>,
+    /// More about it.
+    pub str3: Option<Text>,
+    /// A number about it.
+    pub int1: i32,
+    /// A number about it.
+    pub int2: i32,
+}
+
+impl LibvirtError {
+    fn new(procedure: &'static Procedure, error: net::MessageError) -> Self {
+        Self {
+            procedure,
+            code: ErrorNumber(error.code),
+            domain: ErrorDomain(error.domain),
+            message: error.message.unwrap_or_default(),
+            level: ErrorLevel(error.level),
+            str1: error.str1,
+            str2: error.str2,
+            str3: error.str3,
+            int1: error.int1,
+            int2: error.int2,
+        }
+    }
+}
+
+/// "remote.domain_lookup_by_name: Domain not found (error NO_DOMAIN of TEST)".
+impl fmt::Display for LibvirtError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { procedure, message, code, domain, .. } = self;
+        let message = message.to_string_lossy();
+        let message = if message.is_empty() { "no message".into() } else { message };
+        write!(f, "{procedure}: {message} (error {code} of {domain})")
+    }
+}
+
+impl std::error::Error for LibvirtError {}
+
+/// How a daemon broke the protocol.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// What came cannot be decoded.
+    #[error("what came cannot be decoded: {0}")]
+    Malformed(#[source] DecodeError),
+    /// The answer carries the call's serial, but belongs to something else.
+    #[error("expected its reply, got {header}")]
+    Mismatched {
+        /// What came.
+        header: Header,
+    },
+    /// The daemon finished a stream that was not to be finished yet.
+    #[error("the daemon ended the stream before it was finished")]
+    Unfinished,
+    /// An event came that the registration was not for.
+    #[error("expected its event, got {got}")]
+    WrongEvent {
+        /// What came.
+        got: &'static Procedure,
+    },
+    /// Something else.
+    #[error("{0}")]
+    Other(String),
+}
+
+struct Since(Option<Version>);
+
+impl fmt::Display for Since {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |version| write!(f, ": it came with libvirt {version}"))
+    }
+}
+
+struct During(Option<&'static Procedure>);
+
+impl fmt::Display for During {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |procedure| write!(f, "{procedure}: "))
+    }
+}

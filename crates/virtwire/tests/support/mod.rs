@@ -1,0 +1,195 @@
+//! A daemon played by hand: the state machine of the server's side on one end of a socket pair, which answers the
+//! opening by itself and leaves the rest to the test.
+#![allow(dead_code, reason = "each test target uses its own part")]
+
+use bytes::BytesMut;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, oneshot};
+use virtwire::proto::connection::{
+    IncomingCall, Server, ServerConfig, ServerEvent, ServerStreamEvent, Time, Transmit,
+};
+use virtwire::proto::program::{Call, qemu, remote};
+use virtwire::{Builder, Connection};
+
+type Command = Box<dyn FnOnce(&mut Server) + Send>;
+
+/// The other end of a connection.
+pub struct Peer {
+    commands: mpsc::UnboundedSender<Command>,
+    events: mpsc::UnboundedReceiver<ServerEvent>,
+    frozen: Arc<AtomicBool>,
+    unsent: Arc<AtomicUsize>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// A connection and its other end.
+pub async fn connect() -> (Connection, Peer) {
+    connect_with(builder()).await
+}
+
+pub fn builder() -> Builder {
+    Connection::builder("test:///scripted").no_keepalive().connect_timeout(Duration::from_secs(10))
+}
+
+pub async fn connect_with(builder: Builder) -> (Connection, Peer) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let peer = Peer::start(theirs);
+    (builder.open_on(ours).await.unwrap(), peer)
+}
+
+impl Peer {
+    pub fn start(socket: UnixStream) -> Self {
+        let (commands, commanded) = mpsc::unbounded_channel();
+        let (happened, events) = mpsc::unbounded_channel();
+        let frozen = Arc::new(AtomicBool::new(false));
+        let unsent = Arc::new(AtomicUsize::new(0));
+        let task = tokio::spawn(serve(socket, commanded, happened, Arc::clone(&frozen), Arc::clone(&unsent)));
+        Self { commands, events, frozen, unsent, task }
+    }
+
+    /// What happens next, beside the opening.
+    pub async fn event(&mut self) -> ServerEvent {
+        tokio::time::timeout(Duration::from_secs(20), self.events.recv())
+            .await
+            .expect("in time")
+            .expect("more")
+    }
+
+    /// What has happened already.
+    pub fn try_event(&mut self) -> Option<ServerEvent> {
+        self.events.try_recv().ok()
+    }
+
+    pub async fn call(&mut self) -> IncomingCall {
+        match self.event().await {
+            ServerEvent::Call(call) => call,
+            other => panic!("expected a call, got {other:?}"),
+        }
+    }
+
+    pub async fn call_of<C: Call>(&mut self) -> IncomingCall {
+        let call = self.call().await;
+        assert_eq!(call.procedure, C::PROCEDURE);
+        call
+    }
+
+    pub async fn stream_event(&mut self) -> ServerStreamEvent {
+        match self.event().await {
+            ServerEvent::Stream { event, .. } => event,
+            other => panic!("expected something of a stream, got {other:?}"),
+        }
+    }
+
+    /// Does something to the server's side, and gives what that gives once it is done.
+    pub async fn with<R: Send + 'static>(&self, action: impl FnOnce(&mut Server) -> R + Send + 'static) -> R {
+        let (done, result) = oneshot::channel();
+        let command: Command = Box::new(move |server| {
+            done.send(action(server)).ok();
+        });
+        self.commands.send(command).expect("the server is there");
+        result.await.expect("the server is there")
+    }
+
+    /// Waits until the client has closed.
+    pub async fn closed(&mut self) {
+        while !matches!(self.event().await, ServerEvent::Closed { .. }) {}
+    }
+
+    /// How many bytes wait to be written.
+    pub fn unsent(&self) -> usize {
+        self.unsent.load(Ordering::SeqCst)
+    }
+
+    /// Stops reading and answering, with the socket open.
+    pub async fn freeze(&self) {
+        let (stopped, wait) = oneshot::channel();
+        let command: Command = Box::new(move |_| {
+            stopped.send(()).ok();
+        });
+        self.frozen.store(true, Ordering::SeqCst);
+        self.commands.send(command).expect("the server is there");
+        wait.await.expect("the server is there");
+    }
+
+    /// Dies: the socket is closed without a word.
+    pub async fn die(self) {
+        self.task.abort();
+        self.task.await.ok();
+    }
+}
+
+async fn serve(
+    mut socket: UnixStream,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    happened: mpsc::UnboundedSender<ServerEvent>,
+    frozen: Arc<AtomicBool>,
+    unsent: Arc<AtomicUsize>,
+) {
+    let config = ServerConfig::new(&[&remote::PROGRAM, &qemu::PROGRAM]).max_client_requests(10_000);
+    let mut server = Server::new(config, Time::START);
+    let mut bytes = BytesMut::new();
+    let (mut reading, mut writing) = socket.split();
+    let mut out: VecDeque<u8> = VecDeque::new();
+    loop {
+        while let Some(event) = server.event() {
+            if let Some(event) = opening(&mut server, event) {
+                let closed = matches!(event, ServerEvent::Closed { .. });
+                happened.send(event).ok();
+                if closed {
+                    return;
+                }
+            }
+        }
+        while let Some(transmit) = server.transmit() {
+            match transmit {
+                Transmit::Bytes(bytes) => out.extend(bytes),
+                Transmit::Descriptor(_) => panic!("this server sends no descriptors"),
+            }
+        }
+        unsent.store(out.len(), Ordering::SeqCst);
+        let pending = out.make_contiguous();
+        tokio::select! {
+            read = reading.read_buf(&mut bytes) => match read {
+                Ok(0) | Err(_) => server.close(virtwire::proto::connection::CloseReason::Peer),
+                Ok(_) => {
+                    server.receive(&mut bytes, &mut VecDeque::new(), Time::START).ok();
+                }
+            },
+            written = writing.write(pending), if !pending.is_empty() => match written {
+                Ok(count) => drop(out.drain(..count)),
+                Err(_) => server.close(virtwire::proto::connection::CloseReason::Peer),
+            },
+            command = commands.recv() => match command {
+                Some(command) => command(&mut server),
+                None => return,
+            },
+        }
+        if frozen.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Answers what belongs to the opening; gives back all else.
+fn opening(server: &mut Server, event: ServerEvent) -> Option<ServerEvent> {
+    let ServerEvent::Call(call) = &event else { return Some(event) };
+    if call.procedure == remote::AuthListArgs::PROCEDURE {
+        server.reply(call.id, &remote::AuthListRet { types: vec![remote::AuthType::NONE] }).unwrap();
+    } else if call.procedure == remote::ConnectSupportsFeatureArgs::PROCEDURE {
+        server.reply(call.id, &remote::ConnectSupportsFeatureRet { supported: 1 }).unwrap();
+    } else if call.procedure == remote::ConnectOpenArgs::PROCEDURE
+        || call.procedure == remote::ConnectRegisterCloseCallbackArgs::PROCEDURE
+    {
+        server.reply(call.id, &()).unwrap();
+    } else if call.procedure == remote::ConnectGetUriArgs::PROCEDURE {
+        server.reply(call.id, &remote::ConnectGetUriRet { uri: "test:///chosen".into() }).unwrap();
+    } else {
+        return Some(event);
+    }
+    None
+}
