@@ -1,4 +1,47 @@
 //! An asynchronous client for libvirt daemons: libvirt's RPC protocol in Rust, without C.
+//!
+//! ```no_run
+//! use virtwire::Connection;
+//! use virtwire::proto::flags::ListAllDomainsFlags;
+//!
+//! # async fn example() -> virtwire::Result<()> {
+//! let connection = Connection::open("qemu:///system").await?;
+//! for domain in connection.list_all_domains(ListAllDomainsFlags::ACTIVE).await? {
+//!     println!("{}: {} KiB", domain.name(), domain.info().await?.memory);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Connection`] is one connection to a daemon, shared by its clones. Any number of tasks call on it at once, and
+//!   answers come in whatever order the daemon finishes them. [`Builder`] has its settings.
+//! - Objects such as [`Domain`] come from it. Methods are named as in C, without the prefix and without `get`:
+//!   virDomainGetXMLDesc is [`Domain::xml_desc`]. Search this documentation for the C name.
+//! - [`Connection::call`] calls any procedure of libvirt's programs by the type of its arguments, where no method
+//!   does yet.
+//! - [`Subscription`] is a stream of events, [`Stream`] the data of a volume, a console or a screenshot.
+//! - [`Error`] is what does not work, in one family.
+//! - [`proto`] is what the bytes mean: procedures, enums, flags, without I/O.
+//!
+//! It runs on tokio: a connection is opened in a runtime, with its I/O and time enabled, and lives as long as that
+//! does.
+//!
+//! # What can be relied on
+//! - **Cancel by dropping.** A call, a subscription or a stream that is dropped leaves nothing behind, here or in
+//!   the daemon; a call that was sent already may have been carried out.
+//! - **Nothing waits for ever.** A daemon that has died or does not answer keepalive ends the connection, and with it
+//!   everything that is open on it, at once and with the reason. Calls have deadlines where they are asked for:
+//!   [`Builder::call_timeout`], [`CallOptions::timeout`].
+//! - **Nothing waits for a slow consumer.** A subscription loses its oldest events and says how many; a stream is
+//!   slowed down ([`Builder::stream_buffer`]).
+//! - **Memory is bounded** by the settings of the [`Builder`], and grows with what has arrived, never with what a
+//!   daemon announces.
+//! - **No call is too many**: those over [`Builder::max_calls_in_flight`] wait here for their turn.
+//!
+//! # URIs
+//! Those of libvirt: `driver[+transport]://[user@][host][:port]/path[?parameters]`, aliases, defaults, sockets of
+//! libvirtd and of modular daemons, of the system and of sessions. The transports `unix` and `tcp` are there; any
+//! other byte stream can be brought along ([`Builder::open_over`], [`Builder::open_on`]).
 
 mod connection;
 mod domain;

@@ -4,10 +4,9 @@ mod support;
 
 use bytes::Bytes;
 use std::time::Duration;
-use support::{Peer, builder, connect, connect_with};
+use support::{Peer, builder, connect, connect_with, failure};
 use tokio::net::UnixStream;
 use virtwire::proto::connection::{CallId, CloseReason, Keepalive, ServerEvent};
-use virtwire::proto::error::raised;
 use virtwire::proto::program::{Call, remote};
 use virtwire::{CallOptions, Connection, Error};
 
@@ -92,7 +91,7 @@ async fn errors_name_the_call_and_keep_all_they_say() {
     let (connection, mut peer) = connect().await;
     let call = tokio::spawn(ask(connection.clone()));
     let id = peer.call().await.id;
-    peer.with(move |server| server.reply_error(id, &raised(9_999, 77, "odd: %s", "very")).unwrap()).await;
+    peer.with(move |server| server.reply_error(id, &failure(9_999, 77, "odd: %s", "very")).unwrap()).await;
     let error = call.await.unwrap().unwrap_err();
     assert_eq!(error.to_string(), "remote.connect_get_lib_version: odd: very (error 9999 of 77)");
     let libvirt = error.libvirt().unwrap();
@@ -111,7 +110,7 @@ async fn errors_name_the_call_and_keep_all_they_say() {
     // An unknown procedure is an older daemon.
     let call = tokio::spawn(ask(connection.clone()));
     let id = peer.call().await.id;
-    peer.with(move |server| server.reply_error(id, &raised(39, 7, "%s", "unknown procedure: 157")).unwrap())
+    peer.with(move |server| server.reply_error(id, &failure(39, 7, "%s", "unknown procedure: 157")).unwrap())
         .await;
     let error = call.await.unwrap().unwrap_err();
     assert!(error.is_unsupported() && error.to_string().contains("it came with libvirt 0.7.3"), "{error}");
@@ -259,7 +258,7 @@ impl virtwire::proto::xdr::Xdr for Filler {
         (0..self.0 / 4).for_each(|number| writer.put_uint(number as u32));
         Ok(())
     }
-    fn decode(_: &mut virtwire::proto::xdr::Reader) -> Result<Self, virtwire::proto::xdr::DecodeError> {
+    fn decode(_: &mut virtwire::proto::xdr::Reader<'_>) -> Result<Self, virtwire::proto::xdr::DecodeError> {
         unreachable!("it is only sent")
     }
 }
@@ -381,11 +380,26 @@ async fn a_daemon_that_does_not_answer_the_opening_is_given_up() {
 
 #[test]
 fn a_runtime_that_ends_fails_what_waits() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (connection, peer) = runtime.block_on(connect());
     drop(runtime);
     drop(peer);
     let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let error = other.block_on(ask(connection)).unwrap_err();
     assert!(error.to_string().contains("the runtime that drove the connection has ended"), "{error}");
+}
+
+#[tokio::test]
+async fn a_uri_that_leads_nowhere_says_why() {
+    for (uri, reason) in [
+        ("test:///default", "runs in the client's process"),
+        ("qemu+warp:///system", "warp"),
+        ("qemu+ssh://host/system", "the transport \"ssh\" is not supported; there are unix, tcp"),
+        ("qemu+unix:///system?mode=sideways", "mode"),
+        ("qemu+unix:///system?socket=/nonexistent", "cannot connect to /nonexistent: No such file"),
+        ("qemu+tcp://127.0.0.1:1/system", "cannot connect to 127.0.0.1:1"),
+    ] {
+        let error = Connection::open(uri).await.unwrap_err();
+        assert!(error.to_string().contains(reason), "{uri}: {error}");
+    }
 }

@@ -4,10 +4,9 @@ mod support;
 
 use bytes::Bytes;
 use std::time::{Duration, Instant};
-use support::{Peer, builder, connect, connect_with};
+use support::{Peer, builder, connect, connect_with, failure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use virtwire::proto::connection::{CallId, ServerStreamEvent};
-use virtwire::proto::error::raised;
 use virtwire::proto::program::{Call, remote};
 use virtwire::{CallOptions, Chunk, Connection, Error, Stream};
 
@@ -73,7 +72,7 @@ async fn a_download_that_fails_at_its_end_says_so() {
     send(&peer, id, "one").await;
     peer.with(move |server| server.end(id).unwrap()).await;
     assert_eq!(peer.stream_event().await, ServerStreamEvent::Finish);
-    peer.with(move |server| server.fail(id, &raised(38, 0, "%s", "disk on fire")).unwrap()).await;
+    peer.with(move |server| server.fail(id, &failure(38, 0, "%s", "disk on fire")).unwrap()).await;
     assert!(stream.receive().await.unwrap().is_some());
     let error = stream.receive().await.unwrap_err();
     assert!(error.to_string().starts_with("remote.storage_vol_download: disk on fire"), "{error}");
@@ -93,7 +92,7 @@ async fn an_upload_succeeds_only_with_the_daemons_word() {
     let (stream, id) = upload(&connection, &mut peer).await;
     let finishing = tokio::spawn(stream.finish());
     assert_eq!(peer.stream_event().await, ServerStreamEvent::Finish);
-    peer.with(move |server| server.fail(id, &raised(38, 0, "%s", "disk full")).unwrap()).await;
+    peer.with(move |server| server.fail(id, &failure(38, 0, "%s", "disk full")).unwrap()).await;
     let error = finishing.await.unwrap().unwrap_err();
     assert!(error.to_string().contains("disk full"), "{error}");
 }
@@ -102,7 +101,7 @@ async fn an_upload_succeeds_only_with_the_daemons_word() {
 async fn a_sender_learns_why_its_stream_failed() {
     let (connection, mut peer) = connect().await;
     let (mut stream, id) = upload(&connection, &mut peer).await;
-    peer.with(move |server| server.fail(id, &raised(38, 0, "%s", "disk full")).unwrap()).await;
+    peer.with(move |server| server.fail(id, &failure(38, 0, "%s", "disk full")).unwrap()).await;
     let error = loop {
         match stream.send("data").await {
             Ok(()) => tokio::time::sleep(Duration::from_millis(1)).await,
@@ -147,7 +146,7 @@ async fn a_refused_stream_is_an_error() {
         }
     });
     let id = peer.call().await.id;
-    peer.with(move |server| server.reply_error(id, &raised(50, 18, "%s", "no such volume")).unwrap()).await;
+    peer.with(move |server| server.reply_error(id, &failure(50, 18, "%s", "no such volume")).unwrap()).await;
     assert!(opening.await.unwrap().unwrap_err().to_string().contains("no such volume"));
 }
 
@@ -312,7 +311,7 @@ async fn calls_between_two_reads_of_a_stream_never_deadlock() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_stream_whose_consumer_has_stopped_is_given_up_before_others_suffer() {
     let builder = builder().stream_buffer(256 << 10, 2 << 20);
     let (connection, mut peer) = connect_with(builder).await;

@@ -119,7 +119,16 @@ impl Builder {
     /// # Errors
     /// As [`Connection::open`].
     pub async fn open(self) -> Result<Connection> {
-        self.limited(async { self.connect(self.resolve()?).await }).await
+        self.limited(async {
+            let uri = self.resolve()?;
+            if uri.as_ref().is_some_and(is_in_process) {
+                let reason = "the driver test without a transport runs in the client's process, which is not \
+                    supported: test+unix:// asks a daemon for it";
+                return Err(self.invalid(&reason));
+            }
+            self.connect(uri).await
+        })
+        .await
     }
 
     /// Opens the connection on a byte stream that the caller has made. Of the URI only what is sent to the daemon
@@ -189,6 +198,11 @@ impl Builder {
     fn invalid(&self, reason: &dyn std::fmt::Display) -> Error {
         Error::InvalidUri { uri: self.uri.clone(), reason: reason.to_string() }
     }
+}
+
+/// Whether libvirt's client has the driver in its own process, with no daemon.
+fn is_in_process(uri: &Uri) -> bool {
+    uri.driver() == "test" && !uri.names_transport() && uri.host().is_none()
 }
 
 #[cfg(unix)]

@@ -116,7 +116,6 @@ impl Connection {
 
     /// A connection to be opened with settings of one's own.
     #[doc(alias = "virConnectOpenReadOnly")]
-    #[must_use]
     pub fn builder(uri: &str) -> Builder {
         Builder::new(uri)
     }

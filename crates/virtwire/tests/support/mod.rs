@@ -13,13 +13,16 @@ use tokio::sync::{mpsc, oneshot};
 use virtwire::proto::connection::{
     IncomingCall, Server, ServerConfig, ServerEvent, ServerStreamEvent, Time, Transmit,
 };
+use virtwire::proto::enums::{ErrorDomain, ErrorNumber};
+use virtwire::proto::error::raised;
+use virtwire::proto::program::net::MessageError;
 use virtwire::proto::program::{Call, qemu, remote};
 use virtwire::{Builder, Connection};
 
 type Command = Box<dyn FnOnce(&mut Server) + Send>;
 
 /// The other end of a connection.
-pub struct Peer {
+pub(crate) struct Peer {
     commands: mpsc::UnboundedSender<Command>,
     events: mpsc::UnboundedReceiver<ServerEvent>,
     frozen: Arc<AtomicBool>,
@@ -28,22 +31,27 @@ pub struct Peer {
 }
 
 /// A connection and its other end.
-pub async fn connect() -> (Connection, Peer) {
+pub(crate) async fn connect() -> (Connection, Peer) {
     connect_with(builder()).await
 }
 
-pub fn builder() -> Builder {
+pub(crate) fn builder() -> Builder {
     Connection::builder("test:///scripted").no_keepalive().connect_timeout(Duration::from_secs(10))
 }
 
-pub async fn connect_with(builder: Builder) -> (Connection, Peer) {
+pub(crate) async fn connect_with(builder: Builder) -> (Connection, Peer) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let peer = Peer::start(theirs);
     (builder.open_on(ours).await.unwrap(), peer)
 }
 
+/// An error as a daemon raises one.
+pub(crate) fn failure(code: i32, domain: i32, pattern: &str, detail: &str) -> MessageError {
+    raised(ErrorNumber(code), ErrorDomain(domain), pattern, detail)
+}
+
 impl Peer {
-    pub fn start(socket: UnixStream) -> Self {
+    pub(crate) fn start(socket: UnixStream) -> Self {
         let (commands, commanded) = mpsc::unbounded_channel();
         let (happened, events) = mpsc::unbounded_channel();
         let frozen = Arc::new(AtomicBool::new(false));
@@ -53,7 +61,7 @@ impl Peer {
     }
 
     /// What happens next, beside the opening.
-    pub async fn event(&mut self) -> ServerEvent {
+    pub(crate) async fn event(&mut self) -> ServerEvent {
         tokio::time::timeout(Duration::from_secs(20), self.events.recv())
             .await
             .expect("in time")
@@ -61,24 +69,24 @@ impl Peer {
     }
 
     /// What has happened already.
-    pub fn try_event(&mut self) -> Option<ServerEvent> {
+    pub(crate) fn try_event(&mut self) -> Option<ServerEvent> {
         self.events.try_recv().ok()
     }
 
-    pub async fn call(&mut self) -> IncomingCall {
+    pub(crate) async fn call(&mut self) -> IncomingCall {
         match self.event().await {
             ServerEvent::Call(call) => call,
             other => panic!("expected a call, got {other:?}"),
         }
     }
 
-    pub async fn call_of<C: Call>(&mut self) -> IncomingCall {
+    pub(crate) async fn call_of<C: Call>(&mut self) -> IncomingCall {
         let call = self.call().await;
         assert_eq!(call.procedure, C::PROCEDURE);
         call
     }
 
-    pub async fn stream_event(&mut self) -> ServerStreamEvent {
+    pub(crate) async fn stream_event(&mut self) -> ServerStreamEvent {
         match self.event().await {
             ServerEvent::Stream { event, .. } => event,
             other => panic!("expected something of a stream, got {other:?}"),
@@ -86,7 +94,10 @@ impl Peer {
     }
 
     /// Does something to the server's side, and gives what that gives once it is done.
-    pub async fn with<R: Send + 'static>(&self, action: impl FnOnce(&mut Server) -> R + Send + 'static) -> R {
+    pub(crate) async fn with<R: Send + 'static>(
+        &self,
+        action: impl FnOnce(&mut Server) -> R + Send + 'static,
+    ) -> R {
         let (done, result) = oneshot::channel();
         let command: Command = Box::new(move |server| {
             done.send(action(server)).ok();
@@ -96,17 +107,17 @@ impl Peer {
     }
 
     /// Waits until the client has closed.
-    pub async fn closed(&mut self) {
+    pub(crate) async fn closed(&mut self) {
         while !matches!(self.event().await, ServerEvent::Closed { .. }) {}
     }
 
     /// How many bytes wait to be written.
-    pub fn unsent(&self) -> usize {
+    pub(crate) fn unsent(&self) -> usize {
         self.unsent.load(Ordering::SeqCst)
     }
 
     /// Stops reading and answering, with the socket open.
-    pub async fn freeze(&self) {
+    pub(crate) async fn freeze(&self) {
         let (stopped, wait) = oneshot::channel();
         let command: Command = Box::new(move |_| {
             stopped.send(()).ok();
@@ -117,7 +128,7 @@ impl Peer {
     }
 
     /// Dies: the socket is closed without a word.
-    pub async fn die(self) {
+    pub(crate) async fn die(self) {
         self.task.abort();
         self.task.await.ok();
     }
