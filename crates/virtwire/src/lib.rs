@@ -44,20 +44,22 @@
 //! other byte stream can be brought along ([`Builder::open_over`], [`Builder::open_on`]).
 
 mod connection;
-mod domain;
 mod driver;
 mod error;
 mod events;
-mod node;
+mod objects;
 mod stream;
 mod transport;
 
-pub use connection::{Builder, CallOptions, Connection, RawReply};
-pub use domain::{Domain, DomainInfo};
+pub use connection::{AdminConnection, Builder, CallOptions, Connection, RawReply};
 pub use driver::Chunk;
 pub use error::{Error, LibvirtError, ProtocolError, Result};
 pub use events::{DomainEvent, Subscription};
-pub use node::NodeInfo;
+pub use objects::info;
+pub use objects::{
+    AdminClient, AdminServer, CpuSet, CpuSetError, Domain, DomainCheckpoint, DomainSnapshot, Interface, Network,
+    NetworkPort, NodeDevice, NwFilter, NwFilterBinding, Secret, StoragePool, StorageVol,
+};
 pub use stream::Stream;
 
 pub use uuid::Uuid;

@@ -116,7 +116,7 @@ impl Object {
 }
 
 /// All that a method's text is made from.
-struct Context_<'a> {
+struct Subject<'a> {
     model: &'a Model,
     program: &'a Program,
     procedure: &'a Procedure,
@@ -184,7 +184,7 @@ pub(super) fn methods(
             if entry.hand {
                 continue;
             }
-            let text = Context_::new(model, program, procedure, entry, &symbols)
+            let text = Subject::new(model, program, procedure, entry, &symbols)
                 .and_then(|of| Ok((of.object, of.method()?)))
                 .with_context(|| format!("the method of {name}.{}", procedure.name))?;
             bodies[text.0.name].push_str(&text.1);
@@ -231,7 +231,7 @@ fn file(object: &str, body: &str) -> String {
     out
 }
 
-impl<'a> Context_<'a> {
+impl<'a> Subject<'a> {
     fn new(
         model: &'a Model,
         program: &'a Program,
@@ -262,7 +262,8 @@ impl<'a> Context_<'a> {
         let result = self.result()?;
         let parameters: Vec<_> =
             arguments.iter().filter_map(|of| of.parameter.as_ref()).map(|(name, ty)| format!("{name}: {ty}")).collect();
-        let mut call = result.call(self, &self.args(self.procedure, &arguments));
+        let call = result.call(self, &self.args(self.procedure, &arguments));
+        let mut body = result.body(&call);
         if let Some(plain) = &self.entry.plain {
             let older = self.older(plain)?;
             let taken = self.arguments(older)?;
@@ -272,20 +273,16 @@ impl<'a> Context_<'a> {
                 .map(Argument::is_absent)
                 .collect::<Result<_>>()?;
             ensure!(!absent.is_empty(), "{plain} takes all that it takes");
-            call = format!(
-                "if {} {{ {} }} else {{ {call} }}",
-                absent.join(" && "),
-                result.call(self, &self.args(older, &taken))
-            );
+            let older = result.call(self, &self.args(older, &taken));
+            body = result.body_of_two(&absent.join(" && "), &older, &call);
         }
         Ok(format!(
-            "{}pub async fn {}(&self{}{}) -> Result<{}> {{ {} }}\n\n",
+            "{}pub async fn {}(&self{}{}) -> Result<{}> {{\n{body}\n}}\n\n",
             self.doc()?,
             self.name()?,
             if parameters.is_empty() { "" } else { ", " },
             parameters.join(", "),
             result.ty,
-            result.body(&call)
         ))
     }
 
@@ -318,8 +315,8 @@ impl<'a> Context_<'a> {
 
     fn doc(&self) -> Result<String> {
         let mut doc = String::new();
-        for line in self.entry.doc.trim().lines() {
-            let _ = writeln!(doc, "/// {line}");
+        for paragraph in self.entry.doc.trim().split("\n\n") {
+            paragraph_of(&mut doc, paragraph);
         }
         let mut facts = Vec::new();
         let older = self.entry.plain.as_deref().map(|name| self.older(name)).transpose()?;
@@ -338,11 +335,12 @@ impl<'a> Context_<'a> {
             facts.push(format!("Filtered by: {}.", code(&self.procedure.acl_filter)));
         }
         if !facts.is_empty() {
-            let _ = writeln!(doc, "///\n/// {}", facts.join(" "));
+            paragraph_of(&mut doc, &facts.join(" "));
         }
         let of = if self.program.name == "admin" { "AdminConnection" } else { "Connection" };
         let more = self.entry.errors.as_ref().map_or_else(String::new, |more| format!("; {more}"));
-        let _ = writeln!(doc, "///\n/// # Errors\n/// As [`{of}::call`](crate::{of}::call){more}.");
+        paragraph_of(&mut doc, "# Errors");
+        lines_of(&mut doc, &format!("As [`{of}::call`](crate::{of}::call){more}."));
         for function in [older.and_then(|of| of.c_name.as_ref()), self.procedure.c_name.as_ref()] {
             if let Some(function) = function {
                 let _ = writeln!(doc, "#[doc(alias = {function:?})]");
@@ -408,6 +406,29 @@ fn fields<'a>(model: &Model, program: &'a Program, name: Option<&str>) -> Result
         Some(name) => model.fields(program, name),
         None => Ok(Vec::new()),
     }
+}
+
+/// Writes a paragraph of documentation, behind an empty line where there is something before it.
+fn paragraph_of(doc: &mut String, text: &str) {
+    if !doc.is_empty() {
+        doc.push_str("///\n");
+    }
+    lines_of(doc, text);
+}
+
+/// Writes lines of documentation that fit into the file's width.
+fn lines_of(doc: &mut String, text: &str) {
+    const WIDTH: usize = 110 - "    ///".len();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && line.len() + 1 + word.len() > WIDTH {
+            let _ = writeln!(doc, "///{line}");
+            line.clear();
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    let _ = writeln!(doc, "///{line}");
 }
 
 /// A mistake in `protocol/methods.toml`.

@@ -1,14 +1,13 @@
 //! What a method takes, and how it becomes what the procedure takes.
 
-use super::{Context_, Object, unknown};
+use super::{Subject, Object, unknown};
 use crate::codegen::model::{Limit, Type, limit_name};
 use crate::codegen::names;
 use crate::protocol::Procedure;
 use anyhow::{Context, Result, bail, ensure};
 
 /// What generated methods use of the objects' module.
-pub(super) const HELPERS: [&str; 6] =
-    ["CpuSet", "count", "milliseconds", "seconds", "STRING_OKAY", "whole_params"];
+pub(super) const HELPERS: [&str; 4] = ["CpuSet", "STRING_OKAY", "count", "milliseconds"];
 
 /// An argument of a procedure.
 pub(super) struct Argument<'a> {
@@ -32,7 +31,7 @@ impl<'a> Argument<'a> {
         Self { c, parameter: None, value: Source(value.to_owned()) }
     }
 
-    pub(super) fn new(of: &Context_<'_>, procedure: &Procedure, c: &'a str, ty: &Type) -> Result<Self> {
+    pub(super) fn new(of: &Subject<'_>, procedure: &Procedure, c: &'a str, ty: &Type) -> Result<Self> {
         let name = match names::field(c).as_str() {
             "type_" => "kind".to_owned(),
             name => name.to_owned(),
@@ -101,7 +100,7 @@ impl<'a> Argument<'a> {
 }
 
 /// An argument that `protocol/methods.toml` describes: its type, and the field's value.
-fn by_kind(of: &Context_<'_>, kind: &str, name: &str, ty: &Type) -> Result<(String, String)> {
+fn by_kind(of: &Subject<'_>, kind: &str, name: &str, ty: &Type) -> Result<(String, String)> {
     let number = |value: String| match ty {
         Type::Number(number) if number.rust == "u64" => Ok(value),
         Type::Number(number) => {
@@ -142,7 +141,7 @@ fn number_of(name: &str, is_flags: bool, ty: &Type) -> Result<String> {
 
 /// How many elements the answer's list may have: asked for at once, so that nothing changes between a question
 /// for the number and one for the list.
-fn most(of: &Context_<'_>) -> Result<String> {
+fn most(of: &Subject<'_>) -> Result<String> {
     let fields = super::fields(of.model, of.program, of.procedure.ret.as_deref())?;
     let Some((_, Type::Array(_, Limit { program, name }))) = fields.first() else {
         bail!("what is listed is no array")

@@ -1,12 +1,12 @@
 //! What a method gives, and how it is made from the procedure's answer.
 
-use super::{Context_, Object, unknown};
+use super::{Subject, Object, unknown};
 use crate::codegen::model::{Type, args_name};
 use crate::codegen::names;
 use anyhow::{Context, Result, bail};
 
 /// The structs of the objects' module that generated methods give.
-pub(super) const STRUCTS: [&str; 17] = [
+pub(super) const STRUCTS: [&str; 16] = [
     "DiskError",
     "DomainBlockInfo",
     "DomainBlockStats",
@@ -23,7 +23,6 @@ pub(super) const STRUCTS: [&str; 17] = [
     "SecurityLabel",
     "SecurityModel",
     "StoragePoolInfo",
-    "StorageVolInfo",
 ];
 
 /// What a method gives.
@@ -48,13 +47,13 @@ enum Kind {
 }
 
 impl Given {
-    pub(super) fn new(of: &Context_<'_>, fields: &[(&str, Type)]) -> Result<Self> {
+    pub(super) fn new(of: &Subject<'_>, fields: &[(&str, Type)]) -> Result<Self> {
         if of.procedure.stream.is_some() {
             return Self::stream(fields);
         }
         // What counts a list or the parameters that stand beside it says nothing more.
         let fields: Vec<_> = match fields {
-            [(first, Type::Array(..)), (second, Type::Number(_))] if *second == "ret" => {
+            [(first, Type::Array(..)), (second, Type::Number(_))] if matches!(*second, "ret" | "nerrors") => {
                 vec![(*first, fields[0].1.clone())]
             }
             [(_, Type::Array(inner, _)), (second, Type::Number(_))]
@@ -83,7 +82,7 @@ impl Given {
     }
 
     /// The type, the field that it is in, and what becomes of it.
-    fn value(of: &Context_<'_>, fields: &[(&str, Type)]) -> Result<(String, String, String)> {
+    fn value(of: &Subject<'_>, fields: &[(&str, Type)]) -> Result<(String, String, String)> {
         let plain = |ty: &str, field: &str| (ty.to_owned(), format!(".{}", names::field(field)), "{}".to_owned());
         let wrapped = |ty: &str, field: &str, wrap: &str| {
             (ty.to_owned(), format!(".{}", names::field(field)), wrap.to_owned())
@@ -153,7 +152,7 @@ impl Given {
     }
 
     /// One field that is given as it is, or as an object.
-    fn one(of: &Context_<'_>, (field, ty): &(&str, Type)) -> Result<(String, String, String)> {
+    fn one(of: &Subject<'_>, (field, ty): &(&str, Type)) -> Result<(String, String, String)> {
         let access = format!(".{}", names::field(field));
         let (ty, wrap) = match ty {
             Type::Number(number) => (number.rust.to_owned(), "{}".to_owned()),
@@ -171,39 +170,69 @@ impl Given {
         Ok((ty, access, wrap))
     }
 
-    /// The call, as an expression that gives what is wanted of its answer.
-    pub(super) fn call(&self, of: &Context_<'_>, args: &str) -> String {
+    /// The statements of a call, the last of which gives what is wanted of its answer.
+    pub(super) fn call(&self, of: &Subject<'_>, args: &str) -> Call {
         let connection = of.object.connection();
+        let (before, args) = match args.contains('{') {
+            true if self.kind != Kind::Params => (format!("let args = {args};\n"), "args"),
+            _ => (String::new(), args),
+        };
         match self.kind {
-            Kind::Call if self.wrap.is_empty() => format!("{connection}.call(&{args}).await"),
-            Kind::Call => format!("{connection}.call(&{args}).await?{}", self.field),
-            Kind::Stream => {
-                format!("{connection}.open_stream(&{args}, CallOptions::default()).await?{}", self.field)
+            Kind::Call if self.wrap.is_empty() => {
+                Call { before, value: format!("{connection}.call(&{args}).await") }
             }
-            Kind::Params => format!(
-                "let args = {}; let nparams = {connection}.call(&args).await?.nparams; \
-                 if nparams == 0 {{ return Ok(TypedParams::new()); }} \
-                 {connection}.call(&{} {{ nparams, ..args }}).await.map(|ret| ret.params.into())",
-                args.replacen("nparams", "nparams: 0", 1),
-                args.split(" {").next().unwrap_or(args),
-            ),
+            Kind::Call => Call { before, value: format!("{connection}.call(&{args}).await?{}", self.field) },
+            Kind::Stream => {
+                let options = "CallOptions::default()";
+                let value = format!("{connection}.open_stream(&{args}, {options}).await?{}", self.field);
+                Call { before, value }
+            }
+            Kind::Params => {
+                let name = args.split(" {").next().unwrap_or(args);
+                let asking = args.replacen("nparams", "nparams: 0", 1);
+                let before = format!(
+                    "let args = {asking};\n\
+                     let nparams = {connection}.call(&args).await?.nparams;\n\
+                     if nparams == 0 {{ return Ok(TypedParams::new()); }}\n\
+                     let args = {name} {{ nparams, ..args }};\n"
+                );
+                Call { before, value: format!("Ok({connection}.call(&args).await?.params.into())") }
+            }
         }
     }
 
-    /// The method's body around the call.
-    pub(super) fn body(&self, call: &str) -> String {
-        if self.kind == Kind::Params || self.wrap.is_empty() {
-            return call.to_owned();
-        }
-        if let Some(wrap) = self.wrap.strip_prefix('?') {
-            return wrap.replace("{}", call);
-        }
-        if self.wrap.matches("{}").count() > 1 || call.starts_with("if ") && self.wrap != "{}" {
-            return format!("let got = {call}; Ok({})", self.wrap.replace("{}", "got"));
-        }
-        if call.starts_with("if ") {
-            return format!("Ok({call})");
-        }
-        format!("Ok({})", self.wrap.replace("{}", call))
+    /// The method's body: the call, and what becomes of what it gives.
+    pub(super) fn body(&self, call: &Call) -> String {
+        let Call { before, value } = call;
+        format!("{before}{}", self.wrapped(value))
     }
+
+    /// The method's body where one of two calls is made.
+    pub(super) fn body_of_two(&self, condition: &str, first: &Call, second: &Call) -> String {
+        let branch = |call: &Call| format!("{}{}", call.before, call.value);
+        let either = format!("if {condition} {{ {} }} else {{ {} }}", branch(first), branch(second));
+        match self.wrap.as_str() {
+            "" => either,
+            "{}" => format!("Ok({either})"),
+            _ => format!("let got = {either};\n{}", self.wrapped("got")),
+        }
+    }
+
+    fn wrapped(&self, value: &str) -> String {
+        if self.kind == Kind::Params || self.wrap.is_empty() {
+            value.to_owned()
+        } else if let Some(wrap) = self.wrap.strip_prefix('?') {
+            wrap.replace("{}", value)
+        } else if self.wrap.matches("{}").count() > 1 {
+            format!("let got = {value};\nOk({})", self.wrap.replace("{}", "got"))
+        } else {
+            format!("Ok({})", self.wrap.replace("{}", value))
+        }
+    }
+}
+
+/// A call: statements, and an expression behind them.
+pub(super) struct Call {
+    before: String,
+    value: String,
 }
