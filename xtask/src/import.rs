@@ -4,6 +4,7 @@
 
 mod api;
 pub(crate) mod delta;
+mod functions;
 mod symbols;
 mod xdr;
 
@@ -13,6 +14,7 @@ use api::Api;
 use delta::Delta;
 use indexmap::IndexMap;
 use serde::Deserialize;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Where a program's definitions are, and what its names begin with.
@@ -146,6 +148,7 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
         }
         None => Delta::default(),
     };
+    let functions = functions::read(&tree)?;
     let corrections: Corrections = protocol::read(&protocol::path("corrections"))?;
     for source in SOURCES {
         let mut program = import(&source, &tree, &api, delta.program.get(source.name))
@@ -154,6 +157,7 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
             correct(&mut program, name, correction, &api)?;
         }
         between(&mut program);
+        checks(&source, &mut program, &functions);
         let functions = program.procedures.iter().filter(|procedure| procedure.c_name.is_some()).count();
         println!(
             "{}: {} procedures, {functions} with a C function, {} with a version, {} structs",
@@ -350,6 +354,18 @@ fn values(program: &Program, procedure: &Procedure, api: &Api) -> IndexMap<Strin
     let of_function = procedure.c_name.as_ref().and_then(|name| api.values.get(name));
     let (Some(fields), Some(of_function)) = (fields, of_function) else { return IndexMap::new() };
     fields.keys().filter_map(|field| Some((field.clone(), of_function.get(field)?.clone()))).collect()
+}
+
+/// What the function behind a call does before it reaches a driver. Some functions are libvirt's own, so that no
+/// API has them.
+fn checks(source: &Source, program: &mut Program, functions: &HashMap<String, functions::Function>) {
+    for procedure in program.procedures.iter_mut().filter(|procedure| procedure.kind == Kind::Call) {
+        let name = procedure.c_name.as_deref().map(squash).or_else(|| (source.function)(&procedure.name));
+        if let Some(function) = name.and_then(|name| functions.get(&name)) {
+            procedure.error_domain = Some(function.error_domain.clone());
+            procedure.writes = function.writes;
+        }
+    }
 }
 
 /// The version of the identifier that clients name an event by: VIR_DOMAIN_EVENT_ID_REBOOT for

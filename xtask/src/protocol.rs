@@ -88,6 +88,10 @@ pub(crate) struct Procedure {
     #[serde(default)]
     pub(crate) values: IndexMap<String, String>,
     #[serde(default)]
+    pub(crate) error_domain: Option<String>,
+    #[serde(default)]
+    pub(crate) writes: bool,
+    #[serde(default)]
     pub(crate) args: Option<String>,
     #[serde(default)]
     pub(crate) ret: Option<String>,
@@ -228,6 +232,10 @@ impl Procedure {
         if !self.values.is_empty() {
             let values: Vec<_> = self.values.iter().map(|(field, of)| format!("{field} = {of:?}")).collect();
             let _ = writeln!(out, "values = {{ {} }}", values.join(", "));
+        }
+        text(out, "error_domain", self.error_domain.as_deref());
+        if self.writes {
+            out.push_str("writes = true\n");
         }
         text(out, "args", self.args.as_deref());
         text(out, "ret", self.ret.as_deref());

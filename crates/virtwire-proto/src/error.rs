@@ -3,6 +3,7 @@
 use crate::enums::{ErrorDomain, ErrorLevel, ErrorNumber};
 use crate::program::net::MessageError;
 use crate::xdr::{DecodeError, Text};
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 
@@ -22,14 +23,28 @@ pub fn raised(code: ErrorNumber, domain: ErrorDomain, pattern: &str, detail: &st
     }
 }
 
+/// What an error says; where it has no message, which it is.
+pub(crate) fn text(error: &MessageError) -> Cow<'_, str> {
+    match &error.message {
+        Some(message) => message.to_string_lossy(),
+        None => format!("error {} of domain {}, without a message", error.code, error.domain).into(),
+    }
+}
+
 /// VIR_ERR_RPC of VIR_FROM_RPC: the peer did something that the protocol does not know.
 pub(crate) fn rpc_error(text: String) -> MessageError {
     raised(ErrorNumber::RPC, ErrorDomain::RPC, "%s", &text)
 }
 
+/// VIR_ERR_RPC of VIR_FROM_STREAMS: a stream's packet that no stream has.
+pub(crate) fn stream_error(text: &str) -> MessageError {
+    raised(ErrorNumber::RPC, ErrorDomain::STREAMS, "%s", text)
+}
+
 /// What libvirtd answers where a payload is not what the procedure takes. Where it went wrong, which libvirtd
 /// does not say, stands in str3.
-pub(crate) fn malformed_error(error: &DecodeError) -> MessageError {
+#[must_use]
+pub fn malformed_error(error: &DecodeError) -> MessageError {
     let mut answer = rpc_error("Unable to decode message payload".into());
     answer.str3 = Some(Text::from(format!("{error}")));
     answer

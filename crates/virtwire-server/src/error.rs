@@ -15,15 +15,18 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Error(Box<MessageError>);
 
 impl Error {
-    /// An error of this kind (`virErrorNumber`) out of this part of libvirt (`virErrorDomain`), as libvirt
-    /// raises it: `pattern` is the kind's text with `%s` for `detail`.
+    /// An error of this kind out of this part of libvirt, as libvirt raises it: `pattern` is the kind's text with `%s` for `detail`.
     ///
     /// # Examples
     /// ```
     /// use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
-    /// let missing = "no domain with matching name 'a'";
+    ///
+    /// let detail = "no domain with matching name 'a'";
     /// let error = virtwire_server::Error::raised(
-    ///     ErrorNumber::NO_DOMAIN, ErrorDomain::QEMU, "Domain not found: %s", missing,
+    ///     ErrorNumber::NO_DOMAIN,
+    ///     ErrorDomain::TEST,
+    ///     "Domain not found: %s",
+    ///     detail,
     /// );
     /// assert_eq!(error.to_string(), "Domain not found: no domain with matching name 'a'");
     /// ```

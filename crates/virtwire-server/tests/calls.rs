@@ -106,6 +106,36 @@ async fn what_is_not_implemented_is_not_supported() {
 }
 
 #[tokio::test]
+async fn a_read_only_connection_reads_and_no_more() {
+    let (tiny, _) = tiny();
+    let mut raw = Raw::joined(&server(&tiny));
+    raw.call(&ConnectOpenArgs { name: None, flags: 1 }).await.unwrap();
+    raw.call(&DomainGetInfoArgs { dom: domain() }).await.unwrap();
+    let refused = "operation forbidden: read only access prevents ";
+    let error = raw.call(&DomainCreateArgs { dom: domain() }).await.unwrap_err();
+    assert_eq!(text(&error), (29, 20, format!("{refused}virDomainCreate")));
+    let error = raw.call(&DomainMigrateConfirm3Args::default()).await.unwrap_err();
+    assert_eq!(text(&error), (29, 20, format!("{refused}virDomainMigrateConfirm3")));
+    let vol = common::tiny::volume("well");
+    let args = StorageVolUploadArgs { vol, offset: 0, length: 0, flags: 0 };
+    assert_eq!(text(&raw.call(&args).await.unwrap_err()).0, 29);
+}
+
+#[test]
+fn many_procedures_write_and_those_that_look_do_not() {
+    let writes = PROGRAM.procedures.iter().filter(|procedure| procedure.writes).count();
+    assert!((170..230).contains(&writes), "{writes}");
+    let named = |name| PROGRAM.procedure_named(name).unwrap();
+    for name in ["domain_create", "domain_destroy", "storage_vol_delete", "domain_announce_interface"] {
+        assert!(named(name).writes, "{name}");
+    }
+    for procedure in PROGRAM.procedures {
+        let looks = ["_get_info", "_get_state", "_lookup_by_name", "_lookup_by_uuid", "list_all_domains"];
+        assert!(!procedure.writes || !looks.iter().any(|end| procedure.name.ends_with(end)), "{procedure}");
+    }
+}
+
+#[tokio::test]
 async fn arguments_that_cannot_be_decoded_are_an_error() {
     let (tiny, _) = tiny();
     let mut raw = Raw::opened(&server(&tiny)).await;
@@ -145,7 +175,7 @@ async fn the_connection_is_opened_first_and_once() {
     for own in [8, 14, 15] {
         assert_eq!(raw.call(&feature(own)).await.unwrap().supported, 1);
     }
-    assert_eq!(raw.call(&feature(16)).await.unwrap_err().code, 3, "the service is asked for the rest");
+    assert_eq!(raw.call(&feature(16)).await.unwrap().supported, 0, "the service is asked for the rest");
 }
 
 #[tokio::test]

@@ -2,14 +2,16 @@
 
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use virtwire::proto::connection::CloseReason;
 use virtwire::proto::enums::{DomainEventId, DomainEventType, DomainState, ErrorDomain, ErrorNumber};
 use virtwire::proto::flags::{
     DomainCreateFlags, DomainDefineFlags, DomainDestroyFlags, DomainUndefineFlags, DomainXmlFlags,
-    ListAllDomainsFlags,
+    ListAllDomainsFlags, StoragePoolCreateFlags, StorageVolDownloadFlags, StorageVolUploadFlags,
 };
 use virtwire::proto::program::remote;
-use virtwire::{Connection, DomainEvent, Error, Subscription};
-use virtwire_testbed::{Config, Daemon, Failed, Signal, Testbed, tests};
+use virtwire::{CallOptions, Chunk, Connection, DomainEvent, Error, Subscription};
+use virtwire_testbed::{Config, Daemon, Drivers, Failed, Signal, Testbed, tests};
 
 fn main() -> ExitCode {
     virtwire_testbed::run_tests(tests![
@@ -20,7 +22,10 @@ fn main() -> ExitCode {
         fifty_calls_at_once_on_default_settings,
         tcp_carries_the_same,
         a_killed_daemon_fails_all_that_is_pending,
+        a_frozen_daemon_counts_as_dead,
         a_connection_closes_in_order,
+        a_screenshot_is_a_stream,
+        volumes_pass_both_ways_with_their_holes,
     ])
 }
 
@@ -212,6 +217,104 @@ fn a_connection_closes_in_order(testbed: &Testbed) -> Result<(), Failed> {
         let domain = connection.domain_lookup_by_name("test").await?;
         connection.close().await?;
         assert!(domain.info().await.unwrap_err().is_closed());
+        Ok(())
+    })
+}
+
+fn a_frozen_daemon_counts_as_dead(testbed: &Testbed) -> Result<(), Failed> {
+    let daemon = Daemon::start(testbed, Config::new())?;
+    run(async {
+        let second = Duration::from_secs(1);
+        let connection = Connection::builder(&daemon.uri()).keepalive(second, 2).open().await?;
+        // It answers: nothing happens.
+        tokio::time::sleep(second * 4).await;
+        assert!(connection.is_alive());
+        let mut events = connection.domain_events(DomainEventId::LIFECYCLE).await?;
+        daemon.kill(Signal::STOP)?;
+        let begin = std::time::Instant::now();
+        let error = connection.hostname().await.unwrap_err();
+        assert!(matches!(error, Error::Closed { reason: CloseReason::Keepalive { .. }, .. }), "{error:?}");
+        assert!(begin.elapsed() > second * 2 && begin.elapsed() < second * 4, "{:?}", begin.elapsed());
+        assert!(events.next().await.ok_or("its end")?.unwrap_err().is_closed());
+        daemon.kill(Signal::CONT)?;
+        Ok(())
+    })
+}
+
+fn a_screenshot_is_a_stream(testbed: &Testbed) -> Result<(), Failed> {
+    let daemon = Daemon::start(testbed, Config::new())?;
+    run(async {
+        let connection = Connection::open(&daemon.uri()).await?;
+        let dom = connection.domain_lookup_by_name("test").await?.handle().clone();
+        let args = remote::DomainScreenshotArgs { dom, screen: 0, flags: 0 };
+        let (reply, mut stream) = connection.open_stream(&args, CallOptions::new()).await?;
+        assert_eq!(reply.mime.ok_or("no type")?, "image/png");
+        let mut image = Vec::new();
+        stream.read_to_end(&mut image).await?;
+        assert!(image.starts_with(b"\x89PNG") && image.ends_with(b"IEND\xae\x42\x60\x82"));
+        // The daemon has let it go: it opens another, and answers.
+        for _ in 0..3 {
+            drop(connection.open_stream(&args, CallOptions::new()).await?);
+        }
+        assert!(connection.hostname().await.is_ok());
+        Ok(())
+    })
+}
+
+fn volumes_pass_both_ways_with_their_holes(testbed: &Testbed) -> Result<(), Failed> {
+    const LEN: usize = 8 << 20;
+    let daemon = Daemon::start(testbed, Config::new().drivers(Drivers::Storage))?;
+    let uri = format!("storage+unix:///system?socket={}", daemon.socket().display());
+    let folder = daemon.folder().join("pool");
+    run(async {
+        let connection = Connection::open(&uri).await?;
+        let target = folder.display();
+        let xml = format!("<pool type='dir'><name>p</name><target><path>{target}</path></target></pool>");
+        let flags = StoragePoolCreateFlags::WITH_BUILD.bits();
+        let pool = connection.call(&remote::StoragePoolCreateXmlArgs { xml: xml.into(), flags }).await?.pool;
+        let xml =
+            format!("<volume><name>v</name><capacity>{LEN}</capacity><allocation>0</allocation></volume>");
+        let vol =
+            connection.call(&remote::StorageVolCreateXmlArgs { pool, xml: xml.into(), flags: 0 }).await?.vol;
+
+        // A mebibyte of numbers, a hole of six, and a mebibyte of numbers.
+        let data: Vec<u8> = (0..1_u32 << 18).flat_map(u32::to_le_bytes).collect();
+        let flags = StorageVolUploadFlags::SPARSE_STREAM.bits();
+        let args = remote::StorageVolUploadArgs { vol: vol.clone(), offset: 0, length: 0, flags };
+        let ((), mut stream) = connection.open_stream(&args, CallOptions::new()).await?;
+        stream.write_all(&data).await?;
+        stream.send_hole(6 << 20).await?;
+        stream.write_all(&data).await?;
+        stream.finish().await?;
+
+        let args = remote::StorageVolDownloadArgs { vol: vol.clone(), offset: 0, length: 0, flags: 0 };
+        let ((), mut stream) = connection.open_stream(&args, CallOptions::new()).await?;
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).await?;
+        assert_eq!(all.len(), LEN);
+        assert!(all.starts_with(&data) && all.ends_with(&data));
+        assert!(all[data.len()..LEN - data.len()].iter().all(|&byte| byte == 0));
+
+        let flags = StorageVolDownloadFlags::SPARSE_STREAM.bits();
+        let args = remote::StorageVolDownloadArgs { vol: vol.clone(), offset: 0, length: 0, flags };
+        let ((), mut stream) = connection.open_stream(&args, CallOptions::new()).await?;
+        let (mut solid, mut holes) = (0, 0);
+        while let Some(chunk) = stream.receive().await? {
+            match chunk {
+                Chunk::Data(data) => solid += data.len() as u64,
+                Chunk::Hole(length) => holes += length,
+            }
+            // Calls between two reads.
+            connection.lib_version().await?;
+        }
+        assert_eq!((solid, holes), (2 << 20, 6 << 20));
+
+        // A stream that is refused is an error, and no more than that.
+        std::fs::remove_file(folder.join("v"))?;
+        let args = remote::StorageVolDownloadArgs { vol, offset: 0, length: 0, flags: 0 };
+        let error = connection.open_stream(&args, CallOptions::new()).await.unwrap_err();
+        assert!(error.libvirt().is_some(), "{error}");
+        assert!(connection.is_alive());
         Ok(())
     })
 }

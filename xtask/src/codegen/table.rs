@@ -55,6 +55,9 @@ pub(super) fn tables(model: &Model, program: &Program) -> Result<String> {
     for other in &program.uses {
         let _ = writeln!(out, "use super::super::{other};");
     }
+    if body.contains("ErrorDomain::") {
+        out.push_str("use crate::enums::ErrorDomain;\n");
+    }
     if body.contains("limits::") && program.limits.keys().any(|name| body.contains(&path(program, name))) {
         out.push_str("use super::limits;\n");
     }
@@ -125,6 +128,13 @@ fn procedure(out: &mut String, program: &Program, procedure: &Procedure) -> Resu
     }
     if let Some(class) = &procedure.event_class {
         let _ = write!(out, ".event_class(EventClass::{})", names::camel(class));
+    }
+    if let Some(domain) = &procedure.error_domain {
+        let domain = domain.strip_prefix("VIR_FROM_").context("an error domain's name")?;
+        let _ = write!(out, ".error_domain(ErrorDomain::{domain})");
+    }
+    if procedure.writes {
+        out.push_str(".writes()");
     }
     for (method, name) in [("args", &procedure.args), ("ret", &procedure.ret)] {
         if let Some(name) = name {

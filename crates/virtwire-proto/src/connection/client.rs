@@ -3,6 +3,8 @@
 mod calls;
 mod events;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 pub use calls::{CallError, CallOptions, Reply};
 pub use streams::{SendError, StreamEvent, StreamFailure};

@@ -13,6 +13,7 @@ pub mod net;
 pub mod qemu;
 pub mod remote;
 
+use crate::enums::ErrorDomain;
 use crate::xdr::Xdr;
 use core::fmt;
 
@@ -132,6 +133,10 @@ pub struct Procedure {
     pub server: Implementation,
     /// Which numbering the callback identifier belongs to that it registers, deregisters or carries.
     pub event_class: Option<EventClass>,
+    /// The domain under which its C function reports errors of its own, such as that a driver lacks it.
+    pub error_domain: ErrorDomain,
+    /// Whether it is refused on a read-only connection, whatever its flags are.
+    pub writes: bool,
     /// What a call or an event carries. Has no fields where it carries nothing.
     pub args: &'static Struct,
     /// What the reply carries. Has no fields where it carries nothing, and for events.
@@ -157,6 +162,8 @@ impl Procedure {
             client: Implementation::Handwritten,
             server: Implementation::Handwritten,
             event_class: None,
+            error_domain: ErrorDomain::NONE,
+            writes: false,
             args: &NOTHING,
             ret: &NOTHING,
         }
@@ -207,6 +214,14 @@ impl Procedure {
 
     const fn event_class(self, class: EventClass) -> Self {
         Self { event_class: Some(class), ..self }
+    }
+
+    const fn error_domain(self, domain: ErrorDomain) -> Self {
+        Self { error_domain: domain, ..self }
+    }
+
+    const fn writes(self) -> Self {
+        Self { writes: true, ..self }
     }
 
     const fn args(self, args: &'static Struct) -> Self {

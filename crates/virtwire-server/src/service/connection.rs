@@ -8,20 +8,17 @@ use crate::connection::Opened;
 use crate::error::{Error, Result};
 use std::future::ready;
 use std::sync::Arc;
+use virtwire_proto::enums::{DriverFeature, ErrorNumber};
+use virtwire_proto::flags::ConnectFlags;
 use virtwire_proto::program::remote::{
     ConnectCloseArgs, ConnectOpenArgs, ConnectRegisterCloseCallbackArgs, ConnectSupportsFeatureArgs,
     ConnectSupportsFeatureRet, ConnectUnregisterCloseCallbackArgs,
 };
 use virtwire_proto::program::{Call, admin as admin_program};
 
-/// `VIR_CONNECT_RO`
-const READ_ONLY: u32 = 1;
-
-/// `VIR_DRV_FEATURE_FD_PASSING`, `…_REMOTE_EVENT_CALLBACK`, `…_REMOTE_CLOSE_CALLBACK`: what this server does
-/// whatever the service is.
-const FEATURES: [i32; 3] = [8, 14, 15];
-/// `VIR_DRV_FEATURE_PROGRAM_KEEPALIVE`
-const KEEPALIVE: i32 = 10;
+/// What this server does whatever the service is.
+const FEATURES: [DriverFeature; 3] =
+    [DriverFeature::FD_PASSING, DriverFeature::REMOTE_EVENT_CALLBACK, DriverFeature::REMOTE_CLOSE_CALLBACK];
 
 /// Answers a call of the program remote, or hands it to the service.
 pub(super) fn remote<S: RemoteService>(service: Arc<S>, client: Client, request: Request) -> ServiceFuture {
@@ -47,10 +44,12 @@ pub(super) fn gated(
     request: Request,
     dispatch: impl FnOnce(Client, Request) -> ServiceFuture,
 ) -> ServiceFuture {
-    match opened(&client) {
-        Ok(()) => dispatch(client, request),
-        Err(error) => Box::pin(ready(Err(error))),
-    }
+    let refused = match opened(&client) {
+        Ok(()) if request.procedure.writes && client.read_only() => Error::read_only(request.procedure),
+        Ok(()) => return dispatch(client, request),
+        Err(error) => error,
+    };
+    Box::pin(ready(Err(refused)))
 }
 
 /// Answers a call of the program admin, or hands it to the service.
@@ -75,24 +74,30 @@ async fn supports_feature<S: RemoteService>(
     request: Request,
 ) -> Result<Reply> {
     let args = request.args::<ConnectSupportsFeatureArgs>()?;
-    if args.feature == KEEPALIVE {
+    if args.feature == DriverFeature::PROGRAM_KEEPALIVE.0 {
         client.start_keepalive();
         return Reply::new(&ConnectSupportsFeatureRet { supported: 1 });
     }
     opened(&client)?;
-    if FEATURES.contains(&args.feature) {
+    if FEATURES.contains(&DriverFeature(args.feature)) {
         return Reply::new(&ConnectSupportsFeatureRet { supported: 1 });
     }
-    Reply::new(&service.connect_supports_feature(&client, args).await?)
+    match service.connect_supports_feature(&client, args).await {
+        // A driver that cannot be asked has none of them.
+        Err(error) if error.message().code == ErrorNumber::NO_SUPPORT.0 => {
+            Reply::new(&ConnectSupportsFeatureRet { supported: 0 })
+        }
+        result => Reply::new(&result?),
+    }
 }
 
 async fn open<S: RemoteService>(service: Arc<S>, client: Client, request: Request) -> Result<Reply> {
     let mut args = request.args::<ConnectOpenArgs>()?;
     let attempt = Attempt::begin(&client)?;
     if client.peer().read_only {
-        args.flags |= READ_ONLY;
+        args.flags |= ConnectFlags::RO.bits();
     }
-    let read_only = args.flags & READ_ONLY != 0;
+    let read_only = ConnectFlags::from_bits_retain(args.flags).contains(ConnectFlags::RO);
     service.connect_open(&client, args).await?;
     attempt.succeed(read_only);
     Reply::new(&())

@@ -4,7 +4,7 @@ use super::{Request, ServiceFuture};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use std::future::{Ready, ready};
-use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
+use virtwire_proto::enums::ErrorNumber;
 use virtwire_proto::program::{Call, Procedure};
 
 /// From a call to a method that takes arguments alone.
@@ -78,11 +78,32 @@ impl Error {
     #[must_use]
     pub fn unsupported(procedure: &'static Procedure) -> Self {
         let pattern = "this function is not supported by the connection driver: %s";
+        Self::raised(ErrorNumber::NO_SUPPORT, procedure.error_domain, pattern, &function(procedure))
+    }
+
+    /// The operation is refused on a read-only connection (`VIR_ERR_OPERATION_DENIED`).
+    #[must_use]
+    pub fn read_only(procedure: &'static Procedure) -> Self {
+        let detail = format!("read only access prevents {}", function(procedure));
         Self::raised(
-            ErrorNumber::NO_SUPPORT,
-            ErrorDomain::NONE,
-            pattern,
-            procedure.c_name.unwrap_or(procedure.name),
+            ErrorNumber::OPERATION_DENIED,
+            procedure.error_domain,
+            "operation forbidden: %s",
+            &detail,
         )
     }
+}
+
+/// The C function of a procedure, libvirt's own ones included, which no API has.
+fn function(procedure: &Procedure) -> String {
+    if let Some(name) = procedure.c_name {
+        return name.to_owned();
+    }
+    let mut name = String::from("vir");
+    for word in procedure.name.split('_') {
+        let (first, rest) = word.split_at(word.len().min(1));
+        name.push_str(&first.to_ascii_uppercase());
+        name.push_str(rest);
+    }
+    name
 }

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use virtwire_proto::error::malformed_error;
 use virtwire_proto::packet::Descriptor;
 use virtwire_proto::program::{Call, Procedure, Program};
 use virtwire_proto::xdr::{Xdr, from_bytes, to_bytes};
@@ -63,8 +64,7 @@ impl Request {
     /// # Errors
     /// They are not what the procedure takes: libvirtd's error for that.
     pub fn args<C: Call>(&self) -> Result<C> {
-        from_bytes(self.payload.clone())
-            .map_err(|error| Error::rpc(format_args!("Unable to decode message payload: {error}")))
+        from_bytes(self.payload.clone()).map_err(|error| malformed_error(&error).into())
     }
 }
 
@@ -84,8 +84,10 @@ impl Reply {
     /// # Errors
     /// The value passes a maximum of libvirt's definitions: the error to answer with instead.
     pub fn new<T: Xdr>(ret: &T) -> Result<Self> {
-        let unsendable = |error| Error::rpc(format_args!("Unable to encode message payload: {error}"));
-        to_bytes(ret).map(Self::raw).map_err(unsendable)
+        match to_bytes(ret) {
+            Ok(payload) => Ok(Self::raw(payload)),
+            Err(error) => Err(Error::rpc(format_args!("Unable to encode message payload: {error}"))),
+        }
     }
 
     /// An answer that is encoded already.

@@ -19,7 +19,9 @@ use virtwire_proto::program::{self, Program};
 /// remote, qemu or lxc:
 /// - CONNECT_OPEN comes first and once: all else is refused before it. Its flag `VIR_CONNECT_RO`, and a
 ///   listener that is for reading only, make the connection read-only; the service sees the flag in both
-///   cases. Write operations on a read-only connection are refused.
+///   cases. Calls that libvirt refuses on a read-only connection whatever their flags are
+///   ([`Procedure::writes`](virtwire_proto::program::Procedure::writes)) are refused here; where it depends on
+///   a flag (`VIR_DOMAIN_XML_SECURE`), it is the service's to ask [`Client::read_only`].
 /// - CONNECT_SUPPORTS_FEATURE: asking for PROGRAM_KEEPALIVE starts keepalive. The features that are the
 ///   server's own (FD_PASSING, REMOTE_EVENT_CALLBACK, REMOTE_CLOSE_CALLBACK) are there; the service is asked
 ///   for all others.

@@ -109,7 +109,7 @@ impl RemoteService for Tiny {
         if args.name.as_bytes() != b"tiny" {
             return Err(Error::raised(
                 ErrorNumber::NO_DOMAIN,
-                ErrorDomain::QEMU,
+                ErrorDomain::TEST,
                 "Domain not found: %s",
                 "no such domain",
             ));

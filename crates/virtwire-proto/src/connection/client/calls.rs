@@ -50,7 +50,7 @@ pub enum CallError {
     #[error(transparent)]
     Refused(#[from] PacketError),
     /// The server answered with an error.
-    #[error("{}", .0.message.as_ref().map_or_else(Default::default, crate::xdr::Text::to_string_lossy))]
+    #[error("{}", crate::error::text(.0))]
     Server(Box<net::MessageError>),
     /// The server's answer is not what the procedure answers.
     #[error("the reply to {procedure} cannot be decoded: {source}")]
@@ -122,7 +122,7 @@ pub(super) struct Calls {
     max_in_flight: usize,
     max_early_bytes: usize,
     in_flight: usize,
-    last_serial: u32,
+    pub(super) last_serial: u32,
     pending: BTreeMap<Serial, Pending>,
     waiting: VecDeque<Waiting>,
     deadlines: BTreeSet<(Time, Serial)>,

@@ -37,7 +37,7 @@ pub enum StreamEvent {
 #[non_exhaustive]
 pub enum StreamFailure {
     /// The server says so.
-    #[error("{}", .0.message.as_ref().map_or_else(Default::default, crate::xdr::Text::to_string_lossy))]
+    #[error("{}", crate::error::text(.0))]
     Server(Box<net::MessageError>),
     /// What the server sent cannot be understood. The stream was aborted.
     #[error("a packet of the stream of {procedure} cannot be decoded: {source}")]

@@ -2,7 +2,7 @@
 
 use super::{CallId, Server, ServerEvent};
 use crate::connection::client::SendError;
-use crate::error::{malformed_error, rpc_error};
+use crate::error::{malformed_error, stream_error};
 use crate::packet::{Header, Packet, PacketType, STREAM_PAYLOAD_LEN, Serial, Status};
 use crate::program::{Procedure, net};
 use crate::xdr::from_bytes;
@@ -147,7 +147,7 @@ impl Server {
                     self.link.put_stream_end(procedure, serial, Status::OK);
                 } else {
                     let text = format!("stream aborted with unexpected status {}", status.0);
-                    self.refuse(header, &rpc_error(text));
+                    self.refuse(header, &stream_error(&text));
                 }
                 self.streams.0.remove(&id);
                 ServerStreamEvent::Abort

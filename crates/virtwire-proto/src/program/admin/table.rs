@@ -4,6 +4,7 @@
 
 use super::super::{Field, Limit, Procedure, Program, Struct, Type};
 use super::limits;
+use crate::enums::ErrorDomain;
 
 /// The program's tables.
 pub static PROGRAM: Program = Program {
@@ -59,44 +60,45 @@ pub static PROGRAM: Program = Program {
 #[rustfmt::skip]
 pub(super) static PROCEDURES: [Procedure; 20] = [
     Procedure::call(&PROGRAM, 1, "connect_open").c_name("virAdmConnectOpen").since(2, 0, 0).generated(false, false)
-        .args(&CONNECT_OPEN_ARGS),
-    Procedure::call(&PROGRAM, 2, "connect_close").c_name("virAdmConnectClose").since(2, 0, 0).generated(false, false),
+        .error_domain(ErrorDomain::ADMIN).args(&CONNECT_OPEN_ARGS),
+    Procedure::call(&PROGRAM, 2, "connect_close").c_name("virAdmConnectClose").since(2, 0, 0).generated(false, false)
+        .error_domain(ErrorDomain::ADMIN),
     Procedure::call(&PROGRAM, 3, "connect_get_lib_version").c_name("virAdmConnectGetLibVersion").since(2, 0, 0).generated(true, true)
         .ret(&CONNECT_GET_LIB_VERSION_RET),
     Procedure::call(&PROGRAM, 4, "connect_list_servers").c_name("virAdmConnectListServers").since(2, 0, 0).generated(true, true)
-        .args(&CONNECT_LIST_SERVERS_ARGS).ret(&CONNECT_LIST_SERVERS_RET),
+        .error_domain(ErrorDomain::ADMIN).args(&CONNECT_LIST_SERVERS_ARGS).ret(&CONNECT_LIST_SERVERS_RET),
     Procedure::call(&PROGRAM, 5, "connect_lookup_server").c_name("virAdmConnectLookupServer").since(2, 0, 0).generated(true, true)
-        .args(&CONNECT_LOOKUP_SERVER_ARGS).ret(&CONNECT_LOOKUP_SERVER_RET),
+        .error_domain(ErrorDomain::ADMIN).args(&CONNECT_LOOKUP_SERVER_ARGS).ret(&CONNECT_LOOKUP_SERVER_RET),
     Procedure::call(&PROGRAM, 6, "server_get_threadpool_parameters").c_name("virAdmServerGetThreadPoolParameters").since(2, 0, 0).generated(false, false)
-        .args(&SERVER_GET_THREADPOOL_PARAMETERS_ARGS).ret(&SERVER_GET_THREADPOOL_PARAMETERS_RET),
+        .error_domain(ErrorDomain::ADMIN).args(&SERVER_GET_THREADPOOL_PARAMETERS_ARGS).ret(&SERVER_GET_THREADPOOL_PARAMETERS_RET),
     Procedure::call(&PROGRAM, 7, "server_set_threadpool_parameters").c_name("virAdmServerSetThreadPoolParameters").since(2, 0, 0).generated(false, false)
-        .args(&SERVER_SET_THREADPOOL_PARAMETERS_ARGS),
+        .error_domain(ErrorDomain::ADMIN).args(&SERVER_SET_THREADPOOL_PARAMETERS_ARGS),
     Procedure::call(&PROGRAM, 8, "server_list_clients").c_name("virAdmServerListClients").since(2, 0, 0).generated(true, true)
-        .args(&SERVER_LIST_CLIENTS_ARGS).ret(&SERVER_LIST_CLIENTS_RET),
+        .error_domain(ErrorDomain::ADMIN).args(&SERVER_LIST_CLIENTS_ARGS).ret(&SERVER_LIST_CLIENTS_RET),
     Procedure::call(&PROGRAM, 9, "server_lookup_client").c_name("virAdmServerLookupClient").since(2, 0, 0).generated(true, true)
-        .args(&SERVER_LOOKUP_CLIENT_ARGS).ret(&SERVER_LOOKUP_CLIENT_RET),
+        .error_domain(ErrorDomain::ADMIN).args(&SERVER_LOOKUP_CLIENT_ARGS).ret(&SERVER_LOOKUP_CLIENT_RET),
     Procedure::call(&PROGRAM, 10, "client_get_info").c_name("virAdmClientGetInfo").since(2, 0, 0).generated(false, false)
-        .args(&CLIENT_GET_INFO_ARGS).ret(&CLIENT_GET_INFO_RET),
+        .error_domain(ErrorDomain::ADMIN).args(&CLIENT_GET_INFO_ARGS).ret(&CLIENT_GET_INFO_RET),
     Procedure::call(&PROGRAM, 11, "client_close").c_name("virAdmClientClose").since(2, 0, 0).generated(true, true)
         .args(&CLIENT_CLOSE_ARGS),
     Procedure::call(&PROGRAM, 12, "server_get_client_limits").c_name("virAdmServerGetClientLimits").since(2, 0, 0).generated(false, false)
-        .args(&SERVER_GET_CLIENT_LIMITS_ARGS).ret(&SERVER_GET_CLIENT_LIMITS_RET),
+        .error_domain(ErrorDomain::ADMIN).args(&SERVER_GET_CLIENT_LIMITS_ARGS).ret(&SERVER_GET_CLIENT_LIMITS_RET),
     Procedure::call(&PROGRAM, 13, "server_set_client_limits").c_name("virAdmServerSetClientLimits").since(2, 0, 0).generated(false, false)
-        .args(&SERVER_SET_CLIENT_LIMITS_ARGS),
+        .error_domain(ErrorDomain::ADMIN).args(&SERVER_SET_CLIENT_LIMITS_ARGS),
     Procedure::call(&PROGRAM, 14, "connect_get_logging_outputs").c_name("virAdmConnectGetLoggingOutputs").since(3, 0, 0).generated(false, false)
-        .args(&CONNECT_GET_LOGGING_OUTPUTS_ARGS).ret(&CONNECT_GET_LOGGING_OUTPUTS_RET),
+        .error_domain(ErrorDomain::ADMIN).args(&CONNECT_GET_LOGGING_OUTPUTS_ARGS).ret(&CONNECT_GET_LOGGING_OUTPUTS_RET),
     Procedure::call(&PROGRAM, 15, "connect_get_logging_filters").c_name("virAdmConnectGetLoggingFilters").since(3, 0, 0).generated(false, false)
-        .args(&CONNECT_GET_LOGGING_FILTERS_ARGS).ret(&CONNECT_GET_LOGGING_FILTERS_RET),
+        .error_domain(ErrorDomain::ADMIN).args(&CONNECT_GET_LOGGING_FILTERS_ARGS).ret(&CONNECT_GET_LOGGING_FILTERS_RET),
     Procedure::call(&PROGRAM, 16, "connect_set_logging_outputs").c_name("virAdmConnectSetLoggingOutputs").since(3, 0, 0).generated(true, true)
-        .args(&CONNECT_SET_LOGGING_OUTPUTS_ARGS),
+        .error_domain(ErrorDomain::ADMIN).args(&CONNECT_SET_LOGGING_OUTPUTS_ARGS),
     Procedure::call(&PROGRAM, 17, "connect_set_logging_filters").c_name("virAdmConnectSetLoggingFilters").since(3, 0, 0).generated(true, true)
-        .args(&CONNECT_SET_LOGGING_FILTERS_ARGS),
+        .error_domain(ErrorDomain::ADMIN).args(&CONNECT_SET_LOGGING_FILTERS_ARGS),
     Procedure::call(&PROGRAM, 18, "server_update_tls_files").c_name("virAdmServerUpdateTlsFiles").since(2, 0, 0).generated(true, true)
-        .args(&SERVER_UPDATE_TLS_FILES_ARGS),
+        .error_domain(ErrorDomain::ADMIN).args(&SERVER_UPDATE_TLS_FILES_ARGS),
     Procedure::call(&PROGRAM, 19, "connect_set_daemon_timeout").c_name("virAdmConnectSetDaemonTimeout").since(8, 6, 0).generated(true, true)
-        .args(&CONNECT_SET_DAEMON_TIMEOUT_ARGS),
+        .error_domain(ErrorDomain::ADMIN).args(&CONNECT_SET_DAEMON_TIMEOUT_ARGS),
     Procedure::call(&PROGRAM, 20, "connect_daemon_shutdown").c_name("virAdmConnectDaemonShutdown").since(11, 2, 0).generated(true, true)
-        .args(&CONNECT_DAEMON_SHUTDOWN_ARGS),
+        .error_domain(ErrorDomain::ADMIN).args(&CONNECT_DAEMON_SHUTDOWN_ARGS),
 ];
 
 pub(in crate::program) static NONNULL_SERVER: Struct = Struct {

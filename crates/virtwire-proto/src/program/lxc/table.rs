@@ -4,6 +4,7 @@
 
 use super::super::remote;
 use super::super::{Field, Procedure, Program, Struct, Type};
+use crate::enums::ErrorDomain;
 
 /// The program's tables.
 pub static PROGRAM: Program = Program {
@@ -18,7 +19,7 @@ pub static PROGRAM: Program = Program {
 #[rustfmt::skip]
 pub(super) static PROCEDURES: [Procedure; 1] = [
     Procedure::call(&PROGRAM, 1, "domain_open_namespace").c_name("virDomainLxcOpenNamespace").since(1, 0, 2).generated(false, false)
-        .acl(&["domain:open_namespace"]).args(&DOMAIN_OPEN_NAMESPACE_ARGS),
+        .acl(&["domain:open_namespace"]).error_domain(ErrorDomain::NONE).writes().args(&DOMAIN_OPEN_NAMESPACE_ARGS),
 ];
 
 pub(in crate::program) static DOMAIN_OPEN_NAMESPACE_ARGS: Struct = Struct {

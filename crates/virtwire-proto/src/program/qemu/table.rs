@@ -4,6 +4,7 @@
 
 use super::super::remote;
 use super::super::{EventClass, Field, Procedure, Program, Struct, Type};
+use crate::enums::ErrorDomain;
 
 /// The program's tables.
 pub static PROGRAM: Program = Program {
@@ -31,19 +32,19 @@ pub static PROGRAM: Program = Program {
 #[rustfmt::skip]
 pub(super) static PROCEDURES: [Procedure; 7] = [
     Procedure::call(&PROGRAM, 1, "domain_monitor_command").c_name("virDomainQemuMonitorCommand").since(0, 8, 3).generated(false, false)
-        .acl(&["domain:write"]).args(&DOMAIN_MONITOR_COMMAND_ARGS).ret(&DOMAIN_MONITOR_COMMAND_RET),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::NONE).writes().args(&DOMAIN_MONITOR_COMMAND_ARGS).ret(&DOMAIN_MONITOR_COMMAND_RET),
     Procedure::call(&PROGRAM, 2, "domain_attach").c_name("virDomainQemuAttach").since(0, 9, 4).generated(true, true)
-        .acl(&["domain:start", "domain:write"]).args(&DOMAIN_ATTACH_ARGS).ret(&DOMAIN_ATTACH_RET),
+        .acl(&["domain:start", "domain:write"]).error_domain(ErrorDomain::NONE).writes().args(&DOMAIN_ATTACH_ARGS).ret(&DOMAIN_ATTACH_RET),
     Procedure::call(&PROGRAM, 3, "domain_agent_command").c_name("virDomainQemuAgentCommand").since(0, 10, 0).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_AGENT_COMMAND_ARGS).ret(&DOMAIN_AGENT_COMMAND_RET),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::NONE).writes().args(&DOMAIN_AGENT_COMMAND_ARGS).ret(&DOMAIN_AGENT_COMMAND_RET),
     Procedure::call(&PROGRAM, 4, "connect_domain_monitor_event_register").c_name("virConnectDomainQemuMonitorEventRegister").since(1, 2, 3).generated(false, false).high()
-        .acl(&["connect:search_domains", "connect:write"]).acl_filter(&["domain:getattr"]).event_class(EventClass::QemuMonitor).args(&CONNECT_DOMAIN_MONITOR_EVENT_REGISTER_ARGS).ret(&CONNECT_DOMAIN_MONITOR_EVENT_REGISTER_RET),
+        .acl(&["connect:search_domains", "connect:write"]).acl_filter(&["domain:getattr"]).event_class(EventClass::QemuMonitor).error_domain(ErrorDomain::NONE).writes().args(&CONNECT_DOMAIN_MONITOR_EVENT_REGISTER_ARGS).ret(&CONNECT_DOMAIN_MONITOR_EVENT_REGISTER_RET),
     Procedure::call(&PROGRAM, 5, "connect_domain_monitor_event_deregister").c_name("virConnectDomainQemuMonitorEventDeregister").since(1, 2, 3).generated(false, false).high()
-        .acl(&["connect:write"]).event_class(EventClass::QemuMonitor).args(&CONNECT_DOMAIN_MONITOR_EVENT_DEREGISTER_ARGS),
+        .acl(&["connect:write"]).event_class(EventClass::QemuMonitor).error_domain(ErrorDomain::NONE).writes().args(&CONNECT_DOMAIN_MONITOR_EVENT_DEREGISTER_ARGS),
     Procedure::event(&PROGRAM, 6, "domain_monitor_event").since(1, 2, 3).generated(true, true)
         .acl(&["none"]).event_class(EventClass::QemuMonitor).args(&DOMAIN_MONITOR_EVENT_MSG),
     Procedure::call(&PROGRAM, 7, "domain_monitor_command_with_files").c_name("virDomainQemuMonitorCommandWithFiles").since(8, 2, 0).generated(false, false)
-        .acl(&["domain:write"]).args(&DOMAIN_MONITOR_COMMAND_WITH_FILES_ARGS).ret(&DOMAIN_MONITOR_COMMAND_WITH_FILES_RET),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::NONE).writes().args(&DOMAIN_MONITOR_COMMAND_WITH_FILES_ARGS).ret(&DOMAIN_MONITOR_COMMAND_WITH_FILES_RET),
 ];
 
 pub(in crate::program) static DOMAIN_MONITOR_COMMAND_ARGS: Struct = Struct {

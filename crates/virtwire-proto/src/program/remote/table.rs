@@ -4,6 +4,7 @@
 
 use super::super::{EventClass, Field, Limit, Procedure, Program, Struct, Type};
 use super::limits;
+use crate::enums::ErrorDomain;
 
 /// The program's tables.
 pub static PROGRAM: Program = Program {
@@ -833,135 +834,135 @@ pub static PROGRAM: Program = Program {
 #[rustfmt::skip]
 pub(super) static PROCEDURES: [Procedure; 456] = [
     Procedure::call(&PROGRAM, 1, "connect_open").c_name("virConnectOpen").since(0, 0, 3).generated(false, false).high()
-        .acl(&["connect:getattr"]).args(&CONNECT_OPEN_ARGS),
+        .acl(&["connect:getattr"]).error_domain(ErrorDomain::NONE).args(&CONNECT_OPEN_ARGS),
     Procedure::call(&PROGRAM, 2, "connect_close").c_name("virConnectClose").since(0, 0, 3).generated(false, false).high()
-        .acl(&["none"]),
+        .acl(&["none"]).error_domain(ErrorDomain::NONE),
     Procedure::call(&PROGRAM, 3, "connect_get_type").c_name("virConnectGetType").since(0, 0, 3).generated(false, true).high()
-        .acl(&["connect:getattr"]).ret(&CONNECT_GET_TYPE_RET),
+        .acl(&["connect:getattr"]).error_domain(ErrorDomain::DOMAIN).ret(&CONNECT_GET_TYPE_RET),
     Procedure::call(&PROGRAM, 4, "connect_get_version").c_name("virConnectGetVersion").since(0, 0, 3).generated(true, true).high()
-        .acl(&["connect:getattr"]).ret(&CONNECT_GET_VERSION_RET),
+        .acl(&["connect:getattr"]).error_domain(ErrorDomain::DOMAIN).ret(&CONNECT_GET_VERSION_RET),
     Procedure::call(&PROGRAM, 5, "connect_get_max_vcpus").c_name("virConnectGetMaxVcpus").since(0, 2, 1).generated(true, true).high()
-        .acl(&["connect:read"]).args(&CONNECT_GET_MAX_VCPUS_ARGS).ret(&CONNECT_GET_MAX_VCPUS_RET),
+        .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).args(&CONNECT_GET_MAX_VCPUS_ARGS).ret(&CONNECT_GET_MAX_VCPUS_RET),
     Procedure::call(&PROGRAM, 6, "node_get_info").c_name("virNodeGetInfo").since(0, 1, 0).generated(true, true).high()
-        .acl(&["connect:read"]).ret(&NODE_GET_INFO_RET),
+        .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).ret(&NODE_GET_INFO_RET),
     Procedure::call(&PROGRAM, 7, "connect_get_capabilities").c_name("virConnectGetCapabilities").since(0, 2, 1).generated(true, true)
-        .acl(&["connect:read"]).ret(&CONNECT_GET_CAPABILITIES_RET),
+        .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).ret(&CONNECT_GET_CAPABILITIES_RET),
     Procedure::call(&PROGRAM, 8, "domain_attach_device").c_name("virDomainAttachDevice").since(0, 1, 9).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_ATTACH_DEVICE_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_ATTACH_DEVICE_ARGS),
     Procedure::call(&PROGRAM, 9, "domain_create").c_name("virDomainCreate").since(0, 1, 1).generated(false, true)
-        .acl(&["domain:start"]).args(&DOMAIN_CREATE_ARGS),
+        .acl(&["domain:start"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_CREATE_ARGS),
     Procedure::call(&PROGRAM, 10, "domain_create_xml").c_name("virDomainCreateXML").since(0, 5, 0).generated(true, true)
-        .acl(&["domain:write", "domain:start"]).args(&DOMAIN_CREATE_XML_ARGS).ret(&DOMAIN_CREATE_XML_RET),
+        .acl(&["domain:write", "domain:start"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_CREATE_XML_ARGS).ret(&DOMAIN_CREATE_XML_RET),
     Procedure::call(&PROGRAM, 11, "domain_define_xml").c_name("virDomainDefineXML").since(0, 1, 1).generated(true, true).high()
-        .acl(&["domain:write", "domain:save"]).args(&DOMAIN_DEFINE_XML_ARGS).ret(&DOMAIN_DEFINE_XML_RET),
+        .acl(&["domain:write", "domain:save"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_DEFINE_XML_ARGS).ret(&DOMAIN_DEFINE_XML_RET),
     Procedure::call(&PROGRAM, 12, "domain_destroy").c_name("virDomainDestroy").since(0, 0, 3).generated(true, true).high()
-        .acl(&["domain:stop"]).args(&DOMAIN_DESTROY_ARGS),
+        .acl(&["domain:stop"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_DESTROY_ARGS),
     Procedure::call(&PROGRAM, 13, "domain_detach_device").c_name("virDomainDetachDevice").since(0, 1, 9).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_DETACH_DEVICE_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_DETACH_DEVICE_ARGS),
     Procedure::call(&PROGRAM, 14, "domain_get_xml_desc").c_name("virDomainGetXMLDesc").since(0, 0, 3).generated(true, true)
-        .acl(&["domain:read", "domain:read_secure:VIR_DOMAIN_XML_SECURE", "domain:read_secure:VIR_DOMAIN_XML_MIGRATABLE"]).args(&DOMAIN_GET_XML_DESC_ARGS).ret(&DOMAIN_GET_XML_DESC_RET),
+        .acl(&["domain:read", "domain:read_secure:VIR_DOMAIN_XML_SECURE", "domain:read_secure:VIR_DOMAIN_XML_MIGRATABLE"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_XML_DESC_ARGS).ret(&DOMAIN_GET_XML_DESC_RET),
     Procedure::call(&PROGRAM, 15, "domain_get_autostart").c_name("virDomainGetAutostart").since(0, 2, 1).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_GET_AUTOSTART_ARGS).ret(&DOMAIN_GET_AUTOSTART_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_AUTOSTART_ARGS).ret(&DOMAIN_GET_AUTOSTART_RET),
     Procedure::call(&PROGRAM, 16, "domain_get_info").c_name("virDomainGetInfo").since(0, 0, 3).generated(true, true)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_INFO_ARGS).ret(&DOMAIN_GET_INFO_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_INFO_ARGS).ret(&DOMAIN_GET_INFO_RET),
     Procedure::call(&PROGRAM, 17, "domain_get_max_memory").c_name("virDomainGetMaxMemory").since(0, 0, 3).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_GET_MAX_MEMORY_ARGS).ret(&DOMAIN_GET_MAX_MEMORY_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_MAX_MEMORY_ARGS).ret(&DOMAIN_GET_MAX_MEMORY_RET),
     Procedure::call(&PROGRAM, 18, "domain_get_max_vcpus").c_name("virDomainGetMaxVcpus").since(0, 2, 1).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_GET_MAX_VCPUS_ARGS).ret(&DOMAIN_GET_MAX_VCPUS_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_MAX_VCPUS_ARGS).ret(&DOMAIN_GET_MAX_VCPUS_RET),
     Procedure::call(&PROGRAM, 19, "domain_get_os_type").c_name("virDomainGetOSType").since(0, 0, 3).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_GET_OS_TYPE_ARGS).ret(&DOMAIN_GET_OS_TYPE_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_OS_TYPE_ARGS).ret(&DOMAIN_GET_OS_TYPE_RET),
     Procedure::call(&PROGRAM, 20, "domain_get_vcpus").c_name("virDomainGetVcpus").since(0, 1, 4).generated(false, false).high()
-        .acl(&["domain:read"]).args(&DOMAIN_GET_VCPUS_ARGS).ret(&DOMAIN_GET_VCPUS_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_VCPUS_ARGS).ret(&DOMAIN_GET_VCPUS_RET),
     Procedure::call(&PROGRAM, 21, "connect_list_defined_domains").c_name("virConnectListDefinedDomains").since(0, 1, 1).generated(true, true).high()
-        .acl(&["connect:search_domains"]).acl_filter(&["domain:getattr"]).args(&CONNECT_LIST_DEFINED_DOMAINS_ARGS).ret(&CONNECT_LIST_DEFINED_DOMAINS_RET),
+        .acl(&["connect:search_domains"]).acl_filter(&["domain:getattr"]).error_domain(ErrorDomain::DOMAIN).args(&CONNECT_LIST_DEFINED_DOMAINS_ARGS).ret(&CONNECT_LIST_DEFINED_DOMAINS_RET),
     Procedure::call(&PROGRAM, 22, "domain_lookup_by_id").c_name("virDomainLookupByID").since(0, 0, 3).generated(true, true).high()
-        .acl(&["domain:getattr"]).args(&DOMAIN_LOOKUP_BY_ID_ARGS).ret(&DOMAIN_LOOKUP_BY_ID_RET),
+        .acl(&["domain:getattr"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_LOOKUP_BY_ID_ARGS).ret(&DOMAIN_LOOKUP_BY_ID_RET),
     Procedure::call(&PROGRAM, 23, "domain_lookup_by_name").c_name("virDomainLookupByName").since(0, 0, 3).generated(true, true).high()
-        .acl(&["domain:getattr"]).args(&DOMAIN_LOOKUP_BY_NAME_ARGS).ret(&DOMAIN_LOOKUP_BY_NAME_RET),
+        .acl(&["domain:getattr"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_LOOKUP_BY_NAME_ARGS).ret(&DOMAIN_LOOKUP_BY_NAME_RET),
     Procedure::call(&PROGRAM, 24, "domain_lookup_by_uuid").c_name("virDomainLookupByUUID").since(0, 0, 5).generated(true, true).high()
-        .acl(&["domain:getattr"]).args(&DOMAIN_LOOKUP_BY_UUID_ARGS).ret(&DOMAIN_LOOKUP_BY_UUID_RET),
+        .acl(&["domain:getattr"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_LOOKUP_BY_UUID_ARGS).ret(&DOMAIN_LOOKUP_BY_UUID_RET),
     Procedure::call(&PROGRAM, 25, "connect_num_of_defined_domains").c_name("virConnectNumOfDefinedDomains").since(0, 1, 5).generated(true, true).high()
-        .acl(&["connect:search_domains"]).acl_filter(&["domain:getattr"]).ret(&CONNECT_NUM_OF_DEFINED_DOMAINS_RET),
+        .acl(&["connect:search_domains"]).acl_filter(&["domain:getattr"]).error_domain(ErrorDomain::DOMAIN).ret(&CONNECT_NUM_OF_DEFINED_DOMAINS_RET),
     Procedure::call(&PROGRAM, 26, "domain_pin_vcpu").c_name("virDomainPinVcpu").since(0, 1, 4).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_PIN_VCPU_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_PIN_VCPU_ARGS),
     Procedure::call(&PROGRAM, 27, "domain_reboot").c_name("virDomainReboot").since(0, 1, 0).generated(true, true)
-        .acl(&["domain:init_control", "domain:write:VIR_DOMAIN_REBOOT_GUEST_AGENT"]).args(&DOMAIN_REBOOT_ARGS),
+        .acl(&["domain:init_control", "domain:write:VIR_DOMAIN_REBOOT_GUEST_AGENT"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_REBOOT_ARGS),
     Procedure::call(&PROGRAM, 28, "domain_resume").c_name("virDomainResume").since(0, 0, 3).generated(true, true)
-        .acl(&["domain:suspend"]).args(&DOMAIN_RESUME_ARGS),
+        .acl(&["domain:suspend"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_RESUME_ARGS),
     Procedure::call(&PROGRAM, 29, "domain_set_autostart").c_name("virDomainSetAutostart").since(0, 2, 1).generated(true, true).high()
-        .acl(&["domain:write"]).args(&DOMAIN_SET_AUTOSTART_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_AUTOSTART_ARGS),
     Procedure::call(&PROGRAM, 30, "domain_set_max_memory").c_name("virDomainSetMaxMemory").since(0, 0, 3).generated(true, true).high()
-        .acl(&["domain:write"]).args(&DOMAIN_SET_MAX_MEMORY_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_MAX_MEMORY_ARGS),
     Procedure::call(&PROGRAM, 31, "domain_set_memory").c_name("virDomainSetMemory").since(0, 1, 1).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_SET_MEMORY_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_MEMORY_ARGS),
     Procedure::call(&PROGRAM, 32, "domain_set_vcpus").c_name("virDomainSetVcpus").since(0, 1, 4).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_SET_VCPUS_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_VCPUS_ARGS),
     Procedure::call(&PROGRAM, 33, "domain_shutdown").c_name("virDomainShutdown").since(0, 0, 3).generated(true, true)
-        .acl(&["domain:init_control"]).args(&DOMAIN_SHUTDOWN_ARGS),
+        .acl(&["domain:init_control"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SHUTDOWN_ARGS),
     Procedure::call(&PROGRAM, 34, "domain_suspend").c_name("virDomainSuspend").since(0, 0, 3).generated(true, true)
-        .acl(&["domain:suspend"]).args(&DOMAIN_SUSPEND_ARGS),
+        .acl(&["domain:suspend"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SUSPEND_ARGS),
     Procedure::call(&PROGRAM, 35, "domain_undefine").c_name("virDomainUndefine").since(0, 1, 1).generated(true, true).high()
-        .acl(&["domain:delete"]).args(&DOMAIN_UNDEFINE_ARGS),
+        .acl(&["domain:delete"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_UNDEFINE_ARGS),
     Procedure::call(&PROGRAM, 36, "connect_list_defined_networks").c_name("virConnectListDefinedNetworks").since(0, 2, 0).generated(true, true).high()
-        .acl(&["connect:search_networks"]).acl_filter(&["network:getattr"]).args(&CONNECT_LIST_DEFINED_NETWORKS_ARGS).ret(&CONNECT_LIST_DEFINED_NETWORKS_RET),
+        .acl(&["connect:search_networks"]).acl_filter(&["network:getattr"]).error_domain(ErrorDomain::NETWORK).args(&CONNECT_LIST_DEFINED_NETWORKS_ARGS).ret(&CONNECT_LIST_DEFINED_NETWORKS_RET),
     Procedure::call(&PROGRAM, 37, "connect_list_domains").c_name("virConnectListDomains").since(0, 0, 3).generated(false, true).high()
-        .acl(&["connect:search_domains"]).acl_filter(&["domain:getattr"]).args(&CONNECT_LIST_DOMAINS_ARGS).ret(&CONNECT_LIST_DOMAINS_RET),
+        .acl(&["connect:search_domains"]).acl_filter(&["domain:getattr"]).error_domain(ErrorDomain::DOMAIN).args(&CONNECT_LIST_DOMAINS_ARGS).ret(&CONNECT_LIST_DOMAINS_RET),
     Procedure::call(&PROGRAM, 38, "connect_list_networks").c_name("virConnectListNetworks").since(0, 2, 0).generated(true, true).high()
-        .acl(&["connect:search_networks"]).acl_filter(&["network:getattr"]).args(&CONNECT_LIST_NETWORKS_ARGS).ret(&CONNECT_LIST_NETWORKS_RET),
+        .acl(&["connect:search_networks"]).acl_filter(&["network:getattr"]).error_domain(ErrorDomain::NETWORK).args(&CONNECT_LIST_NETWORKS_ARGS).ret(&CONNECT_LIST_NETWORKS_RET),
     Procedure::call(&PROGRAM, 39, "network_create").c_name("virNetworkCreate").since(0, 2, 0).generated(true, true)
-        .acl(&["network:start"]).args(&NETWORK_CREATE_ARGS),
+        .acl(&["network:start"]).error_domain(ErrorDomain::NETWORK).writes().args(&NETWORK_CREATE_ARGS),
     Procedure::call(&PROGRAM, 40, "network_create_xml").c_name("virNetworkCreateXML").since(0, 2, 0).generated(true, true)
-        .acl(&["network:write", "network:start"]).args(&NETWORK_CREATE_XML_ARGS).ret(&NETWORK_CREATE_XML_RET),
+        .acl(&["network:write", "network:start"]).error_domain(ErrorDomain::NETWORK).writes().args(&NETWORK_CREATE_XML_ARGS).ret(&NETWORK_CREATE_XML_RET),
     Procedure::call(&PROGRAM, 41, "network_define_xml").c_name("virNetworkDefineXML").since(0, 2, 0).generated(true, true).high()
-        .acl(&["network:write", "network:save"]).args(&NETWORK_DEFINE_XML_ARGS).ret(&NETWORK_DEFINE_XML_RET),
+        .acl(&["network:write", "network:save"]).error_domain(ErrorDomain::NETWORK).writes().args(&NETWORK_DEFINE_XML_ARGS).ret(&NETWORK_DEFINE_XML_RET),
     Procedure::call(&PROGRAM, 42, "network_destroy").c_name("virNetworkDestroy").since(0, 2, 0).generated(true, true).high()
-        .acl(&["network:stop"]).args(&NETWORK_DESTROY_ARGS),
+        .acl(&["network:stop"]).error_domain(ErrorDomain::NETWORK).writes().args(&NETWORK_DESTROY_ARGS),
     Procedure::call(&PROGRAM, 43, "network_get_xml_desc").c_name("virNetworkGetXMLDesc").since(0, 2, 0).generated(true, true).high()
-        .acl(&["network:read"]).args(&NETWORK_GET_XML_DESC_ARGS).ret(&NETWORK_GET_XML_DESC_RET),
+        .acl(&["network:read"]).error_domain(ErrorDomain::NETWORK).args(&NETWORK_GET_XML_DESC_ARGS).ret(&NETWORK_GET_XML_DESC_RET),
     Procedure::call(&PROGRAM, 44, "network_get_autostart").c_name("virNetworkGetAutostart").since(0, 2, 1).generated(true, true).high()
-        .acl(&["network:read"]).args(&NETWORK_GET_AUTOSTART_ARGS).ret(&NETWORK_GET_AUTOSTART_RET),
+        .acl(&["network:read"]).error_domain(ErrorDomain::NETWORK).args(&NETWORK_GET_AUTOSTART_ARGS).ret(&NETWORK_GET_AUTOSTART_RET),
     Procedure::call(&PROGRAM, 45, "network_get_bridge_name").c_name("virNetworkGetBridgeName").since(0, 2, 0).generated(true, true).high()
-        .acl(&["network:read"]).args(&NETWORK_GET_BRIDGE_NAME_ARGS).ret(&NETWORK_GET_BRIDGE_NAME_RET),
+        .acl(&["network:read"]).error_domain(ErrorDomain::NETWORK).args(&NETWORK_GET_BRIDGE_NAME_ARGS).ret(&NETWORK_GET_BRIDGE_NAME_RET),
     Procedure::call(&PROGRAM, 46, "network_lookup_by_name").c_name("virNetworkLookupByName").since(0, 2, 0).generated(true, true).high()
-        .acl(&["network:getattr"]).args(&NETWORK_LOOKUP_BY_NAME_ARGS).ret(&NETWORK_LOOKUP_BY_NAME_RET),
+        .acl(&["network:getattr"]).error_domain(ErrorDomain::NETWORK).args(&NETWORK_LOOKUP_BY_NAME_ARGS).ret(&NETWORK_LOOKUP_BY_NAME_RET),
     Procedure::call(&PROGRAM, 47, "network_lookup_by_uuid").c_name("virNetworkLookupByUUID").since(0, 2, 0).generated(true, true).high()
-        .acl(&["network:getattr"]).args(&NETWORK_LOOKUP_BY_UUID_ARGS).ret(&NETWORK_LOOKUP_BY_UUID_RET),
+        .acl(&["network:getattr"]).error_domain(ErrorDomain::NETWORK).args(&NETWORK_LOOKUP_BY_UUID_ARGS).ret(&NETWORK_LOOKUP_BY_UUID_RET),
     Procedure::call(&PROGRAM, 48, "network_set_autostart").c_name("virNetworkSetAutostart").since(0, 2, 1).generated(true, true).high()
-        .acl(&["network:write"]).args(&NETWORK_SET_AUTOSTART_ARGS),
+        .acl(&["network:write"]).error_domain(ErrorDomain::NETWORK).writes().args(&NETWORK_SET_AUTOSTART_ARGS),
     Procedure::call(&PROGRAM, 49, "network_undefine").c_name("virNetworkUndefine").since(0, 2, 0).generated(true, true).high()
-        .acl(&["network:delete"]).args(&NETWORK_UNDEFINE_ARGS),
+        .acl(&["network:delete"]).error_domain(ErrorDomain::NETWORK).writes().args(&NETWORK_UNDEFINE_ARGS),
     Procedure::call(&PROGRAM, 50, "connect_num_of_defined_networks").c_name("virConnectNumOfDefinedNetworks").since(0, 2, 0).generated(true, true).high()
-        .acl(&["connect:search_networks"]).acl_filter(&["network:getattr"]).ret(&CONNECT_NUM_OF_DEFINED_NETWORKS_RET),
+        .acl(&["connect:search_networks"]).acl_filter(&["network:getattr"]).error_domain(ErrorDomain::NETWORK).ret(&CONNECT_NUM_OF_DEFINED_NETWORKS_RET),
     Procedure::call(&PROGRAM, 51, "connect_num_of_domains").c_name("virConnectNumOfDomains").since(0, 0, 3).generated(true, true).high()
-        .acl(&["connect:search_domains"]).acl_filter(&["domain:getattr"]).ret(&CONNECT_NUM_OF_DOMAINS_RET),
+        .acl(&["connect:search_domains"]).acl_filter(&["domain:getattr"]).error_domain(ErrorDomain::DOMAIN).ret(&CONNECT_NUM_OF_DOMAINS_RET),
     Procedure::call(&PROGRAM, 52, "connect_num_of_networks").c_name("virConnectNumOfNetworks").since(0, 2, 0).generated(true, true).high()
-        .acl(&["connect:search_networks"]).acl_filter(&["network:getattr"]).ret(&CONNECT_NUM_OF_NETWORKS_RET),
+        .acl(&["connect:search_networks"]).acl_filter(&["network:getattr"]).error_domain(ErrorDomain::NETWORK).ret(&CONNECT_NUM_OF_NETWORKS_RET),
     Procedure::call(&PROGRAM, 53, "domain_core_dump").c_name("virDomainCoreDump").since(0, 1, 9).generated(true, true)
-        .acl(&["domain:core_dump"]).args(&DOMAIN_CORE_DUMP_ARGS),
+        .acl(&["domain:core_dump"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_CORE_DUMP_ARGS),
     Procedure::call(&PROGRAM, 54, "domain_restore").c_name("virDomainRestore").since(0, 0, 3).generated(true, true)
-        .acl(&["domain:start", "domain:write"]).args(&DOMAIN_RESTORE_ARGS),
+        .acl(&["domain:start", "domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_RESTORE_ARGS),
     Procedure::call(&PROGRAM, 55, "domain_save").c_name("virDomainSave").since(0, 0, 3).generated(true, true)
-        .acl(&["domain:hibernate"]).args(&DOMAIN_SAVE_ARGS),
+        .acl(&["domain:hibernate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SAVE_ARGS),
     Procedure::call(&PROGRAM, 56, "domain_get_scheduler_type").c_name("virDomainGetSchedulerType").since(0, 2, 3).generated(false, false)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_SCHEDULER_TYPE_ARGS).ret(&DOMAIN_GET_SCHEDULER_TYPE_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_SCHEDULER_TYPE_ARGS).ret(&DOMAIN_GET_SCHEDULER_TYPE_RET),
     Procedure::call(&PROGRAM, 57, "domain_get_scheduler_parameters").c_name("virDomainGetSchedulerParameters").since(0, 2, 3).generated(true, false)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_SCHEDULER_PARAMETERS_ARGS).ret(&DOMAIN_GET_SCHEDULER_PARAMETERS_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_SCHEDULER_PARAMETERS_ARGS).ret(&DOMAIN_GET_SCHEDULER_PARAMETERS_RET),
     Procedure::call(&PROGRAM, 58, "domain_set_scheduler_parameters").c_name("virDomainSetSchedulerParameters").since(0, 2, 3).generated(true, true)
-        .acl(&["domain:read"]).args(&DOMAIN_SET_SCHEDULER_PARAMETERS_ARGS),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_SCHEDULER_PARAMETERS_ARGS),
     Procedure::call(&PROGRAM, 59, "connect_get_hostname").c_name("virConnectGetHostname").since(0, 3, 0).generated(true, true).high()
-        .acl(&["connect:getattr"]).ret(&CONNECT_GET_HOSTNAME_RET),
+        .acl(&["connect:getattr"]).error_domain(ErrorDomain::DOMAIN).ret(&CONNECT_GET_HOSTNAME_RET),
     Procedure::call(&PROGRAM, 60, "connect_supports_feature").generated(true, false).high()
-        .acl(&["connect:getattr"]).args(&CONNECT_SUPPORTS_FEATURE_ARGS).ret(&CONNECT_SUPPORTS_FEATURE_RET),
+        .acl(&["connect:getattr"]).error_domain(ErrorDomain::DOMAIN).args(&CONNECT_SUPPORTS_FEATURE_ARGS).ret(&CONNECT_SUPPORTS_FEATURE_RET),
     Procedure::call(&PROGRAM, 61, "domain_migrate_prepare").since(0, 3, 2).generated(false, false)
-        .acl(&["domain:migrate", "domain:start", "domain:write"]).args(&DOMAIN_MIGRATE_PREPARE_ARGS).ret(&DOMAIN_MIGRATE_PREPARE_RET),
+        .acl(&["domain:migrate", "domain:start", "domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_PREPARE_ARGS).ret(&DOMAIN_MIGRATE_PREPARE_RET),
     Procedure::call(&PROGRAM, 62, "domain_migrate_perform").since(0, 3, 2).generated(true, true)
-        .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_PERFORM_ARGS),
+        .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_PERFORM_ARGS),
     Procedure::call(&PROGRAM, 63, "domain_migrate_finish").since(0, 3, 2).generated(true, true)
-        .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_FINISH_ARGS).ret(&DOMAIN_MIGRATE_FINISH_RET),
+        .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_FINISH_ARGS).ret(&DOMAIN_MIGRATE_FINISH_RET),
     Procedure::call(&PROGRAM, 64, "domain_block_stats").c_name("virDomainBlockStats").since(0, 3, 2).generated(true, true)
-        .acl(&["domain:read"]).args(&DOMAIN_BLOCK_STATS_ARGS).ret(&DOMAIN_BLOCK_STATS_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_BLOCK_STATS_ARGS).ret(&DOMAIN_BLOCK_STATS_RET),
     Procedure::call(&PROGRAM, 65, "domain_interface_stats").c_name("virDomainInterfaceStats").since(0, 3, 2).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_INTERFACE_STATS_ARGS).ret(&DOMAIN_INTERFACE_STATS_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_INTERFACE_STATS_ARGS).ret(&DOMAIN_INTERFACE_STATS_RET),
     Procedure::call(&PROGRAM, 66, "auth_list").since(0, 4, 0).generated(false, false).high()
         .acl(&["none"]).ret(&AUTH_LIST_RET),
     Procedure::call(&PROGRAM, 67, "auth_sasl_init").since(0, 4, 0).generated(false, false).high()
@@ -973,201 +974,201 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
     Procedure::call(&PROGRAM, 70, "auth_polkit").since(0, 4, 0).generated(false, false).high()
         .acl(&["none"]).ret(&AUTH_POLKIT_RET),
     Procedure::call(&PROGRAM, 71, "connect_num_of_storage_pools").c_name("virConnectNumOfStoragePools").since(0, 4, 1).generated(true, true).high()
-        .acl(&["connect:search_storage_pools"]).acl_filter(&["storage_pool:getattr"]).ret(&CONNECT_NUM_OF_STORAGE_POOLS_RET),
+        .acl(&["connect:search_storage_pools"]).acl_filter(&["storage_pool:getattr"]).error_domain(ErrorDomain::STORAGE).ret(&CONNECT_NUM_OF_STORAGE_POOLS_RET),
     Procedure::call(&PROGRAM, 72, "connect_list_storage_pools").c_name("virConnectListStoragePools").since(0, 4, 1).generated(true, true).high()
-        .acl(&["connect:search_storage_pools"]).acl_filter(&["storage_pool:getattr"]).args(&CONNECT_LIST_STORAGE_POOLS_ARGS).ret(&CONNECT_LIST_STORAGE_POOLS_RET),
+        .acl(&["connect:search_storage_pools"]).acl_filter(&["storage_pool:getattr"]).error_domain(ErrorDomain::STORAGE).args(&CONNECT_LIST_STORAGE_POOLS_ARGS).ret(&CONNECT_LIST_STORAGE_POOLS_RET),
     Procedure::call(&PROGRAM, 73, "connect_num_of_defined_storage_pools").c_name("virConnectNumOfDefinedStoragePools").since(0, 4, 1).generated(true, true).high()
-        .acl(&["connect:search_storage_pools"]).acl_filter(&["storage_pool:getattr"]).ret(&CONNECT_NUM_OF_DEFINED_STORAGE_POOLS_RET),
+        .acl(&["connect:search_storage_pools"]).acl_filter(&["storage_pool:getattr"]).error_domain(ErrorDomain::STORAGE).ret(&CONNECT_NUM_OF_DEFINED_STORAGE_POOLS_RET),
     Procedure::call(&PROGRAM, 74, "connect_list_defined_storage_pools").c_name("virConnectListDefinedStoragePools").since(0, 4, 1).generated(true, true).high()
-        .acl(&["connect:search_storage_pools"]).acl_filter(&["storage_pool:getattr"]).args(&CONNECT_LIST_DEFINED_STORAGE_POOLS_ARGS).ret(&CONNECT_LIST_DEFINED_STORAGE_POOLS_RET),
+        .acl(&["connect:search_storage_pools"]).acl_filter(&["storage_pool:getattr"]).error_domain(ErrorDomain::STORAGE).args(&CONNECT_LIST_DEFINED_STORAGE_POOLS_ARGS).ret(&CONNECT_LIST_DEFINED_STORAGE_POOLS_RET),
     Procedure::call(&PROGRAM, 75, "connect_find_storage_pool_sources").c_name("virConnectFindStoragePoolSources").since(0, 4, 5).generated(false, true)
-        .acl(&["connect:detect_storage_pools"]).args(&CONNECT_FIND_STORAGE_POOL_SOURCES_ARGS).ret(&CONNECT_FIND_STORAGE_POOL_SOURCES_RET),
+        .acl(&["connect:detect_storage_pools"]).error_domain(ErrorDomain::STORAGE).writes().args(&CONNECT_FIND_STORAGE_POOL_SOURCES_ARGS).ret(&CONNECT_FIND_STORAGE_POOL_SOURCES_RET),
     Procedure::call(&PROGRAM, 76, "storage_pool_create_xml").c_name("virStoragePoolCreateXML").since(0, 4, 1).generated(true, true)
-        .acl(&["storage_pool:start", "storage_pool:write"]).args(&STORAGE_POOL_CREATE_XML_ARGS).ret(&STORAGE_POOL_CREATE_XML_RET),
+        .acl(&["storage_pool:start", "storage_pool:write"]).error_domain(ErrorDomain::STORAGE).writes().args(&STORAGE_POOL_CREATE_XML_ARGS).ret(&STORAGE_POOL_CREATE_XML_RET),
     Procedure::call(&PROGRAM, 77, "storage_pool_define_xml").c_name("virStoragePoolDefineXML").since(0, 4, 1).generated(true, true).high()
-        .acl(&["storage_pool:write", "storage_pool:save"]).args(&STORAGE_POOL_DEFINE_XML_ARGS).ret(&STORAGE_POOL_DEFINE_XML_RET),
+        .acl(&["storage_pool:write", "storage_pool:save"]).error_domain(ErrorDomain::STORAGE).writes().args(&STORAGE_POOL_DEFINE_XML_ARGS).ret(&STORAGE_POOL_DEFINE_XML_RET),
     Procedure::call(&PROGRAM, 78, "storage_pool_create").c_name("virStoragePoolCreate").since(0, 4, 1).generated(true, true)
-        .acl(&["storage_pool:start"]).args(&STORAGE_POOL_CREATE_ARGS),
+        .acl(&["storage_pool:start"]).error_domain(ErrorDomain::STORAGE).writes().args(&STORAGE_POOL_CREATE_ARGS),
     Procedure::call(&PROGRAM, 79, "storage_pool_build").c_name("virStoragePoolBuild").since(0, 4, 1).generated(true, true)
-        .acl(&["storage_pool:format"]).args(&STORAGE_POOL_BUILD_ARGS),
+        .acl(&["storage_pool:format"]).error_domain(ErrorDomain::STORAGE).writes().args(&STORAGE_POOL_BUILD_ARGS),
     Procedure::call(&PROGRAM, 80, "storage_pool_destroy").c_name("virStoragePoolDestroy").since(0, 4, 1).generated(true, true).high()
-        .acl(&["storage_pool:stop"]).args(&STORAGE_POOL_DESTROY_ARGS),
+        .acl(&["storage_pool:stop"]).error_domain(ErrorDomain::STORAGE).writes().args(&STORAGE_POOL_DESTROY_ARGS),
     Procedure::call(&PROGRAM, 81, "storage_pool_delete").c_name("virStoragePoolDelete").since(0, 4, 1).generated(true, true)
-        .acl(&["storage_pool:format"]).args(&STORAGE_POOL_DELETE_ARGS),
+        .acl(&["storage_pool:format"]).error_domain(ErrorDomain::STORAGE).writes().args(&STORAGE_POOL_DELETE_ARGS),
     Procedure::call(&PROGRAM, 82, "storage_pool_undefine").c_name("virStoragePoolUndefine").since(0, 4, 1).generated(true, true).high()
-        .acl(&["storage_pool:delete"]).args(&STORAGE_POOL_UNDEFINE_ARGS),
+        .acl(&["storage_pool:delete"]).error_domain(ErrorDomain::STORAGE).writes().args(&STORAGE_POOL_UNDEFINE_ARGS),
     Procedure::call(&PROGRAM, 83, "storage_pool_refresh").c_name("virStoragePoolRefresh").since(0, 4, 1).generated(true, true)
-        .acl(&["storage_pool:refresh"]).args(&STORAGE_POOL_REFRESH_ARGS),
+        .acl(&["storage_pool:refresh"]).error_domain(ErrorDomain::STORAGE).writes().args(&STORAGE_POOL_REFRESH_ARGS),
     Procedure::call(&PROGRAM, 84, "storage_pool_lookup_by_name").c_name("virStoragePoolLookupByName").since(0, 4, 1).generated(true, true).high()
-        .acl(&["storage_pool:getattr"]).args(&STORAGE_POOL_LOOKUP_BY_NAME_ARGS).ret(&STORAGE_POOL_LOOKUP_BY_NAME_RET),
+        .acl(&["storage_pool:getattr"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_POOL_LOOKUP_BY_NAME_ARGS).ret(&STORAGE_POOL_LOOKUP_BY_NAME_RET),
     Procedure::call(&PROGRAM, 85, "storage_pool_lookup_by_uuid").c_name("virStoragePoolLookupByUUID").since(0, 4, 1).generated(true, true).high()
-        .acl(&["storage_pool:getattr"]).args(&STORAGE_POOL_LOOKUP_BY_UUID_ARGS).ret(&STORAGE_POOL_LOOKUP_BY_UUID_RET),
+        .acl(&["storage_pool:getattr"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_POOL_LOOKUP_BY_UUID_ARGS).ret(&STORAGE_POOL_LOOKUP_BY_UUID_RET),
     Procedure::call(&PROGRAM, 86, "storage_pool_lookup_by_volume").c_name("virStoragePoolLookupByVolume").since(0, 4, 1).generated(true, true).high()
-        .acl(&["storage_pool:getattr"]).args(&STORAGE_POOL_LOOKUP_BY_VOLUME_ARGS).ret(&STORAGE_POOL_LOOKUP_BY_VOLUME_RET),
+        .acl(&["storage_pool:getattr"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_POOL_LOOKUP_BY_VOLUME_ARGS).ret(&STORAGE_POOL_LOOKUP_BY_VOLUME_RET),
     Procedure::call(&PROGRAM, 87, "storage_pool_get_info").c_name("virStoragePoolGetInfo").since(0, 4, 1).generated(true, true).high()
-        .acl(&["storage_pool:read"]).args(&STORAGE_POOL_GET_INFO_ARGS).ret(&STORAGE_POOL_GET_INFO_RET),
+        .acl(&["storage_pool:read"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_POOL_GET_INFO_ARGS).ret(&STORAGE_POOL_GET_INFO_RET),
     Procedure::call(&PROGRAM, 88, "storage_pool_get_xml_desc").c_name("virStoragePoolGetXMLDesc").since(0, 4, 1).generated(true, true).high()
-        .acl(&["storage_pool:read"]).args(&STORAGE_POOL_GET_XML_DESC_ARGS).ret(&STORAGE_POOL_GET_XML_DESC_RET),
+        .acl(&["storage_pool:read"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_POOL_GET_XML_DESC_ARGS).ret(&STORAGE_POOL_GET_XML_DESC_RET),
     Procedure::call(&PROGRAM, 89, "storage_pool_get_autostart").c_name("virStoragePoolGetAutostart").since(0, 4, 1).generated(true, true).high()
-        .acl(&["storage_pool:read"]).args(&STORAGE_POOL_GET_AUTOSTART_ARGS).ret(&STORAGE_POOL_GET_AUTOSTART_RET),
+        .acl(&["storage_pool:read"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_POOL_GET_AUTOSTART_ARGS).ret(&STORAGE_POOL_GET_AUTOSTART_RET),
     Procedure::call(&PROGRAM, 90, "storage_pool_set_autostart").c_name("virStoragePoolSetAutostart").since(0, 4, 1).generated(true, true).high()
-        .acl(&["storage_pool:write"]).args(&STORAGE_POOL_SET_AUTOSTART_ARGS),
+        .acl(&["storage_pool:write"]).error_domain(ErrorDomain::STORAGE).writes().args(&STORAGE_POOL_SET_AUTOSTART_ARGS),
     Procedure::call(&PROGRAM, 91, "storage_pool_num_of_volumes").c_name("virStoragePoolNumOfVolumes").since(0, 4, 1).generated(true, true).high()
-        .acl(&["storage_pool:search_storage_vols"]).acl_filter(&["storage_vol:getattr"]).args(&STORAGE_POOL_NUM_OF_VOLUMES_ARGS).ret(&STORAGE_POOL_NUM_OF_VOLUMES_RET),
+        .acl(&["storage_pool:search_storage_vols"]).acl_filter(&["storage_vol:getattr"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_POOL_NUM_OF_VOLUMES_ARGS).ret(&STORAGE_POOL_NUM_OF_VOLUMES_RET),
     Procedure::call(&PROGRAM, 92, "storage_pool_list_volumes").c_name("virStoragePoolListVolumes").since(0, 4, 1).generated(true, true).high()
-        .acl(&["storage_pool:search_storage_vols"]).acl_filter(&["storage_vol:getattr"]).args(&STORAGE_POOL_LIST_VOLUMES_ARGS).ret(&STORAGE_POOL_LIST_VOLUMES_RET),
+        .acl(&["storage_pool:search_storage_vols"]).acl_filter(&["storage_vol:getattr"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_POOL_LIST_VOLUMES_ARGS).ret(&STORAGE_POOL_LIST_VOLUMES_RET),
     Procedure::call(&PROGRAM, 93, "storage_vol_create_xml").c_name("virStorageVolCreateXML").since(0, 4, 1).generated(true, true)
-        .acl(&["storage_vol:create"]).args(&STORAGE_VOL_CREATE_XML_ARGS).ret(&STORAGE_VOL_CREATE_XML_RET),
+        .acl(&["storage_vol:create"]).error_domain(ErrorDomain::STORAGE).writes().args(&STORAGE_VOL_CREATE_XML_ARGS).ret(&STORAGE_VOL_CREATE_XML_RET),
     Procedure::call(&PROGRAM, 94, "storage_vol_delete").c_name("virStorageVolDelete").since(0, 4, 1).generated(true, true)
-        .acl(&["storage_vol:delete"]).args(&STORAGE_VOL_DELETE_ARGS),
+        .acl(&["storage_vol:delete"]).error_domain(ErrorDomain::STORAGE).writes().args(&STORAGE_VOL_DELETE_ARGS),
     Procedure::call(&PROGRAM, 95, "storage_vol_lookup_by_name").c_name("virStorageVolLookupByName").since(0, 4, 1).generated(true, true).high()
-        .acl(&["storage_vol:getattr"]).args(&STORAGE_VOL_LOOKUP_BY_NAME_ARGS).ret(&STORAGE_VOL_LOOKUP_BY_NAME_RET),
+        .acl(&["storage_vol:getattr"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_VOL_LOOKUP_BY_NAME_ARGS).ret(&STORAGE_VOL_LOOKUP_BY_NAME_RET),
     Procedure::call(&PROGRAM, 96, "storage_vol_lookup_by_key").c_name("virStorageVolLookupByKey").since(0, 4, 1).generated(true, true).high()
-        .acl(&["storage_vol:getattr"]).args(&STORAGE_VOL_LOOKUP_BY_KEY_ARGS).ret(&STORAGE_VOL_LOOKUP_BY_KEY_RET),
+        .acl(&["storage_vol:getattr"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_VOL_LOOKUP_BY_KEY_ARGS).ret(&STORAGE_VOL_LOOKUP_BY_KEY_RET),
     Procedure::call(&PROGRAM, 97, "storage_vol_lookup_by_path").c_name("virStorageVolLookupByPath").since(0, 4, 1).generated(true, true).high()
-        .acl(&["storage_vol:getattr"]).args(&STORAGE_VOL_LOOKUP_BY_PATH_ARGS).ret(&STORAGE_VOL_LOOKUP_BY_PATH_RET),
+        .acl(&["storage_vol:getattr"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_VOL_LOOKUP_BY_PATH_ARGS).ret(&STORAGE_VOL_LOOKUP_BY_PATH_RET),
     Procedure::call(&PROGRAM, 98, "storage_vol_get_info").c_name("virStorageVolGetInfo").since(0, 4, 1).generated(true, true).high()
-        .acl(&["storage_vol:read"]).args(&STORAGE_VOL_GET_INFO_ARGS).ret(&STORAGE_VOL_GET_INFO_RET),
+        .acl(&["storage_vol:read"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_VOL_GET_INFO_ARGS).ret(&STORAGE_VOL_GET_INFO_RET),
     Procedure::call(&PROGRAM, 99, "storage_vol_get_xml_desc").c_name("virStorageVolGetXMLDesc").since(0, 4, 1).generated(true, true).high()
-        .acl(&["storage_vol:read"]).args(&STORAGE_VOL_GET_XML_DESC_ARGS).ret(&STORAGE_VOL_GET_XML_DESC_RET),
+        .acl(&["storage_vol:read"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_VOL_GET_XML_DESC_ARGS).ret(&STORAGE_VOL_GET_XML_DESC_RET),
     Procedure::call(&PROGRAM, 100, "storage_vol_get_path").c_name("virStorageVolGetPath").since(0, 4, 1).generated(true, true).high()
-        .acl(&["storage_vol:read"]).args(&STORAGE_VOL_GET_PATH_ARGS).ret(&STORAGE_VOL_GET_PATH_RET),
+        .acl(&["storage_vol:read"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_VOL_GET_PATH_ARGS).ret(&STORAGE_VOL_GET_PATH_RET),
     Procedure::call(&PROGRAM, 101, "node_get_cells_free_memory").c_name("virNodeGetCellsFreeMemory").since(0, 3, 3).generated(false, true).high()
-        .acl(&["connect:read"]).args(&NODE_GET_CELLS_FREE_MEMORY_ARGS).ret(&NODE_GET_CELLS_FREE_MEMORY_RET),
+        .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).args(&NODE_GET_CELLS_FREE_MEMORY_ARGS).ret(&NODE_GET_CELLS_FREE_MEMORY_RET),
     Procedure::call(&PROGRAM, 102, "node_get_free_memory").c_name("virNodeGetFreeMemory").since(0, 3, 3).generated(true, true).high()
-        .acl(&["connect:read"]).ret(&NODE_GET_FREE_MEMORY_RET),
+        .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).ret(&NODE_GET_FREE_MEMORY_RET),
     Procedure::call(&PROGRAM, 103, "domain_block_peek").c_name("virDomainBlockPeek").since(0, 4, 2).generated(false, false)
-        .acl(&["domain:block_read"]).args(&DOMAIN_BLOCK_PEEK_ARGS).ret(&DOMAIN_BLOCK_PEEK_RET),
+        .acl(&["domain:block_read"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_BLOCK_PEEK_ARGS).ret(&DOMAIN_BLOCK_PEEK_RET),
     Procedure::call(&PROGRAM, 104, "domain_memory_peek").c_name("virDomainMemoryPeek").since(0, 4, 2).generated(false, false)
-        .acl(&["domain:mem_read"]).args(&DOMAIN_MEMORY_PEEK_ARGS).ret(&DOMAIN_MEMORY_PEEK_RET),
+        .acl(&["domain:mem_read"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MEMORY_PEEK_ARGS).ret(&DOMAIN_MEMORY_PEEK_RET),
     Procedure::call(&PROGRAM, 105, "connect_domain_event_register").c_name("virConnectDomainEventRegister").since(0, 5, 0).generated(false, false).high()
-        .acl(&["connect:search_domains"]).acl_filter(&["domain:getattr"]).ret(&CONNECT_DOMAIN_EVENT_REGISTER_RET),
+        .acl(&["connect:search_domains"]).acl_filter(&["domain:getattr"]).error_domain(ErrorDomain::DOMAIN).ret(&CONNECT_DOMAIN_EVENT_REGISTER_RET),
     Procedure::call(&PROGRAM, 106, "connect_domain_event_deregister").c_name("virConnectDomainEventDeregister").since(0, 5, 0).generated(false, false).high()
-        .acl(&["connect:read"]).ret(&CONNECT_DOMAIN_EVENT_DEREGISTER_RET),
+        .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).ret(&CONNECT_DOMAIN_EVENT_DEREGISTER_RET),
     Procedure::event(&PROGRAM, 107, "domain_event_lifecycle").since(0, 5, 0).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_LIFECYCLE_MSG),
     Procedure::call(&PROGRAM, 108, "domain_migrate_prepare2").generated(false, false)
-        .acl(&["domain:migrate", "domain:start", "domain:write"]).args(&DOMAIN_MIGRATE_PREPARE2_ARGS).ret(&DOMAIN_MIGRATE_PREPARE2_RET),
+        .acl(&["domain:migrate", "domain:start", "domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_PREPARE2_ARGS).ret(&DOMAIN_MIGRATE_PREPARE2_RET),
     Procedure::call(&PROGRAM, 109, "domain_migrate_finish2").generated(true, true)
-        .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_FINISH2_ARGS).ret(&DOMAIN_MIGRATE_FINISH2_RET),
+        .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_FINISH2_ARGS).ret(&DOMAIN_MIGRATE_FINISH2_RET),
     Procedure::call(&PROGRAM, 110, "connect_get_uri").c_name("virConnectGetURI").since(0, 3, 0).generated(false, true).high()
-        .acl(&["connect:getattr"]).ret(&CONNECT_GET_URI_RET),
+        .acl(&["connect:getattr"]).error_domain(ErrorDomain::DOMAIN).ret(&CONNECT_GET_URI_RET),
     Procedure::call(&PROGRAM, 111, "node_num_of_devices").c_name("virNodeNumOfDevices").since(0, 5, 0).generated(true, true).high()
-        .acl(&["connect:search_node_devices"]).acl_filter(&["node_device:getattr"]).args(&NODE_NUM_OF_DEVICES_ARGS).ret(&NODE_NUM_OF_DEVICES_RET),
+        .acl(&["connect:search_node_devices"]).acl_filter(&["node_device:getattr"]).error_domain(ErrorDomain::NODEDEV).args(&NODE_NUM_OF_DEVICES_ARGS).ret(&NODE_NUM_OF_DEVICES_RET),
     Procedure::call(&PROGRAM, 112, "node_list_devices").c_name("virNodeListDevices").since(0, 5, 0).generated(true, true).high()
-        .acl(&["connect:search_node_devices"]).acl_filter(&["node_device:getattr"]).args(&NODE_LIST_DEVICES_ARGS).ret(&NODE_LIST_DEVICES_RET),
+        .acl(&["connect:search_node_devices"]).acl_filter(&["node_device:getattr"]).error_domain(ErrorDomain::NODEDEV).args(&NODE_LIST_DEVICES_ARGS).ret(&NODE_LIST_DEVICES_RET),
     Procedure::call(&PROGRAM, 113, "node_device_lookup_by_name").c_name("virNodeDeviceLookupByName").since(0, 5, 0).generated(true, true).high()
-        .acl(&["node_device:getattr"]).args(&NODE_DEVICE_LOOKUP_BY_NAME_ARGS).ret(&NODE_DEVICE_LOOKUP_BY_NAME_RET),
+        .acl(&["node_device:getattr"]).error_domain(ErrorDomain::NODEDEV).args(&NODE_DEVICE_LOOKUP_BY_NAME_ARGS).ret(&NODE_DEVICE_LOOKUP_BY_NAME_RET),
     Procedure::call(&PROGRAM, 114, "node_device_get_xml_desc").c_name("virNodeDeviceGetXMLDesc").since(0, 5, 0).generated(true, true)
-        .acl(&["node_device:read"]).args(&NODE_DEVICE_GET_XML_DESC_ARGS).ret(&NODE_DEVICE_GET_XML_DESC_RET),
+        .acl(&["node_device:read"]).error_domain(ErrorDomain::NODEDEV).args(&NODE_DEVICE_GET_XML_DESC_ARGS).ret(&NODE_DEVICE_GET_XML_DESC_RET),
     Procedure::call(&PROGRAM, 115, "node_device_get_parent").c_name("virNodeDeviceGetParent").since(0, 5, 0).generated(true, false).high()
-        .acl(&["node_device:read"]).args(&NODE_DEVICE_GET_PARENT_ARGS).ret(&NODE_DEVICE_GET_PARENT_RET),
+        .acl(&["node_device:read"]).error_domain(ErrorDomain::NODEDEV).args(&NODE_DEVICE_GET_PARENT_ARGS).ret(&NODE_DEVICE_GET_PARENT_RET),
     Procedure::call(&PROGRAM, 116, "node_device_num_of_caps").c_name("virNodeDeviceNumOfCaps").since(0, 5, 0).generated(true, true).high()
-        .acl(&["node_device:read"]).args(&NODE_DEVICE_NUM_OF_CAPS_ARGS).ret(&NODE_DEVICE_NUM_OF_CAPS_RET),
+        .acl(&["node_device:read"]).error_domain(ErrorDomain::NODEDEV).args(&NODE_DEVICE_NUM_OF_CAPS_ARGS).ret(&NODE_DEVICE_NUM_OF_CAPS_RET),
     Procedure::call(&PROGRAM, 117, "node_device_list_caps").c_name("virNodeDeviceListCaps").since(0, 5, 0).generated(true, true).high()
-        .acl(&["node_device:read"]).args(&NODE_DEVICE_LIST_CAPS_ARGS).ret(&NODE_DEVICE_LIST_CAPS_RET),
+        .acl(&["node_device:read"]).error_domain(ErrorDomain::NODEDEV).args(&NODE_DEVICE_LIST_CAPS_ARGS).ret(&NODE_DEVICE_LIST_CAPS_RET),
     Procedure::call(&PROGRAM, 118, "node_device_dettach").c_name("virNodeDeviceDettach").since(0, 6, 1).generated(false, true)
-        .acl(&["node_device:detach"]).args(&NODE_DEVICE_DETTACH_ARGS),
+        .acl(&["node_device:detach"]).error_domain(ErrorDomain::NODEDEV).writes().args(&NODE_DEVICE_DETTACH_ARGS),
     Procedure::call(&PROGRAM, 119, "node_device_re_attach").c_name("virNodeDeviceReAttach").since(0, 6, 1).generated(false, true)
-        .acl(&["node_device:detach"]).args(&NODE_DEVICE_RE_ATTACH_ARGS),
+        .acl(&["node_device:detach"]).error_domain(ErrorDomain::NODEDEV).writes().args(&NODE_DEVICE_RE_ATTACH_ARGS),
     Procedure::call(&PROGRAM, 120, "node_device_reset").c_name("virNodeDeviceReset").since(0, 6, 1).generated(false, true)
-        .acl(&["node_device:detach"]).args(&NODE_DEVICE_RESET_ARGS),
+        .acl(&["node_device:detach"]).error_domain(ErrorDomain::NODEDEV).writes().args(&NODE_DEVICE_RESET_ARGS),
     Procedure::call(&PROGRAM, 121, "domain_get_security_label").c_name("virDomainGetSecurityLabel").since(0, 6, 1).generated(false, false).high()
-        .acl(&["domain:read"]).args(&DOMAIN_GET_SECURITY_LABEL_ARGS).ret(&DOMAIN_GET_SECURITY_LABEL_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_SECURITY_LABEL_ARGS).ret(&DOMAIN_GET_SECURITY_LABEL_RET),
     Procedure::call(&PROGRAM, 122, "node_get_security_model").c_name("virNodeGetSecurityModel").since(0, 6, 1).generated(false, false).high()
-        .acl(&["connect:read"]).ret(&NODE_GET_SECURITY_MODEL_RET),
+        .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).ret(&NODE_GET_SECURITY_MODEL_RET),
     Procedure::call(&PROGRAM, 123, "node_device_create_xml").c_name("virNodeDeviceCreateXML").since(0, 6, 3).generated(true, true)
-        .acl(&["node_device:write", "node_device:start"]).args(&NODE_DEVICE_CREATE_XML_ARGS).ret(&NODE_DEVICE_CREATE_XML_RET),
+        .acl(&["node_device:write", "node_device:start"]).error_domain(ErrorDomain::NODEDEV).writes().args(&NODE_DEVICE_CREATE_XML_ARGS).ret(&NODE_DEVICE_CREATE_XML_RET),
     Procedure::call(&PROGRAM, 124, "node_device_destroy").c_name("virNodeDeviceDestroy").since(0, 6, 3).generated(true, true).high()
-        .acl(&["node_device:stop"]).args(&NODE_DEVICE_DESTROY_ARGS),
+        .acl(&["node_device:stop"]).error_domain(ErrorDomain::NODEDEV).writes().args(&NODE_DEVICE_DESTROY_ARGS),
     Procedure::call(&PROGRAM, 125, "storage_vol_create_xml_from").c_name("virStorageVolCreateXMLFrom").since(0, 6, 4).generated(true, true)
-        .acl(&["storage_vol:create"]).args(&STORAGE_VOL_CREATE_XML_FROM_ARGS).ret(&STORAGE_VOL_CREATE_XML_FROM_RET),
+        .acl(&["storage_vol:create"]).error_domain(ErrorDomain::STORAGE).writes().args(&STORAGE_VOL_CREATE_XML_FROM_ARGS).ret(&STORAGE_VOL_CREATE_XML_FROM_RET),
     Procedure::call(&PROGRAM, 126, "connect_num_of_interfaces").c_name("virConnectNumOfInterfaces").since(0, 6, 4).generated(true, true).high()
-        .acl(&["connect:search_interfaces"]).acl_filter(&["interface:getattr"]).ret(&CONNECT_NUM_OF_INTERFACES_RET),
+        .acl(&["connect:search_interfaces"]).acl_filter(&["interface:getattr"]).error_domain(ErrorDomain::INTERFACE).ret(&CONNECT_NUM_OF_INTERFACES_RET),
     Procedure::call(&PROGRAM, 127, "connect_list_interfaces").c_name("virConnectListInterfaces").since(0, 6, 4).generated(true, true).high()
-        .acl(&["connect:search_interfaces"]).acl_filter(&["interface:getattr"]).args(&CONNECT_LIST_INTERFACES_ARGS).ret(&CONNECT_LIST_INTERFACES_RET),
+        .acl(&["connect:search_interfaces"]).acl_filter(&["interface:getattr"]).error_domain(ErrorDomain::INTERFACE).args(&CONNECT_LIST_INTERFACES_ARGS).ret(&CONNECT_LIST_INTERFACES_RET),
     Procedure::call(&PROGRAM, 128, "interface_lookup_by_name").c_name("virInterfaceLookupByName").since(0, 6, 4).generated(true, true).high()
-        .acl(&["interface:getattr"]).args(&INTERFACE_LOOKUP_BY_NAME_ARGS).ret(&INTERFACE_LOOKUP_BY_NAME_RET),
+        .acl(&["interface:getattr"]).error_domain(ErrorDomain::INTERFACE).args(&INTERFACE_LOOKUP_BY_NAME_ARGS).ret(&INTERFACE_LOOKUP_BY_NAME_RET),
     Procedure::call(&PROGRAM, 129, "interface_lookup_by_mac_string").c_name("virInterfaceLookupByMACString").since(0, 6, 4).generated(true, true).high()
-        .acl(&["interface:getattr"]).args(&INTERFACE_LOOKUP_BY_MAC_STRING_ARGS).ret(&INTERFACE_LOOKUP_BY_MAC_STRING_RET),
+        .acl(&["interface:getattr"]).error_domain(ErrorDomain::INTERFACE).args(&INTERFACE_LOOKUP_BY_MAC_STRING_ARGS).ret(&INTERFACE_LOOKUP_BY_MAC_STRING_RET),
     Procedure::call(&PROGRAM, 130, "interface_get_xml_desc").c_name("virInterfaceGetXMLDesc").since(0, 6, 4).generated(true, true)
-        .acl(&["interface:read"]).args(&INTERFACE_GET_XML_DESC_ARGS).ret(&INTERFACE_GET_XML_DESC_RET),
+        .acl(&["interface:read"]).error_domain(ErrorDomain::INTERFACE).args(&INTERFACE_GET_XML_DESC_ARGS).ret(&INTERFACE_GET_XML_DESC_RET),
     Procedure::call(&PROGRAM, 131, "interface_define_xml").c_name("virInterfaceDefineXML").since(0, 6, 4).generated(true, true).high()
-        .acl(&["interface:write", "interface:save"]).args(&INTERFACE_DEFINE_XML_ARGS).ret(&INTERFACE_DEFINE_XML_RET),
+        .acl(&["interface:write", "interface:save"]).error_domain(ErrorDomain::INTERFACE).writes().args(&INTERFACE_DEFINE_XML_ARGS).ret(&INTERFACE_DEFINE_XML_RET),
     Procedure::call(&PROGRAM, 132, "interface_undefine").c_name("virInterfaceUndefine").since(0, 6, 4).generated(true, true).high()
-        .acl(&["interface:delete"]).args(&INTERFACE_UNDEFINE_ARGS),
+        .acl(&["interface:delete"]).error_domain(ErrorDomain::INTERFACE).writes().args(&INTERFACE_UNDEFINE_ARGS),
     Procedure::call(&PROGRAM, 133, "interface_create").c_name("virInterfaceCreate").since(0, 6, 4).generated(true, true)
-        .acl(&["interface:start"]).args(&INTERFACE_CREATE_ARGS),
+        .acl(&["interface:start"]).error_domain(ErrorDomain::INTERFACE).writes().args(&INTERFACE_CREATE_ARGS),
     Procedure::call(&PROGRAM, 134, "interface_destroy").c_name("virInterfaceDestroy").since(0, 6, 4).generated(true, true).high()
-        .acl(&["interface:stop"]).args(&INTERFACE_DESTROY_ARGS),
+        .acl(&["interface:stop"]).error_domain(ErrorDomain::INTERFACE).writes().args(&INTERFACE_DESTROY_ARGS),
     Procedure::call(&PROGRAM, 135, "connect_domain_xml_from_native").c_name("virConnectDomainXMLFromNative").since(0, 6, 4).generated(true, true)
-        .acl(&["connect:write"]).args(&CONNECT_DOMAIN_XML_FROM_NATIVE_ARGS).ret(&CONNECT_DOMAIN_XML_FROM_NATIVE_RET),
+        .acl(&["connect:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&CONNECT_DOMAIN_XML_FROM_NATIVE_ARGS).ret(&CONNECT_DOMAIN_XML_FROM_NATIVE_RET),
     Procedure::call(&PROGRAM, 136, "connect_domain_xml_to_native").c_name("virConnectDomainXMLToNative").since(0, 6, 4).generated(true, true)
-        .acl(&["connect:write"]).args(&CONNECT_DOMAIN_XML_TO_NATIVE_ARGS).ret(&CONNECT_DOMAIN_XML_TO_NATIVE_RET),
+        .acl(&["connect:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&CONNECT_DOMAIN_XML_TO_NATIVE_ARGS).ret(&CONNECT_DOMAIN_XML_TO_NATIVE_RET),
     Procedure::call(&PROGRAM, 137, "connect_num_of_defined_interfaces").c_name("virConnectNumOfDefinedInterfaces").since(0, 7, 0).generated(true, true).high()
-        .acl(&["connect:search_interfaces"]).acl_filter(&["interface:getattr"]).ret(&CONNECT_NUM_OF_DEFINED_INTERFACES_RET),
+        .acl(&["connect:search_interfaces"]).acl_filter(&["interface:getattr"]).error_domain(ErrorDomain::INTERFACE).ret(&CONNECT_NUM_OF_DEFINED_INTERFACES_RET),
     Procedure::call(&PROGRAM, 138, "connect_list_defined_interfaces").c_name("virConnectListDefinedInterfaces").since(0, 7, 0).generated(true, true).high()
-        .acl(&["connect:search_interfaces"]).acl_filter(&["interface:getattr"]).args(&CONNECT_LIST_DEFINED_INTERFACES_ARGS).ret(&CONNECT_LIST_DEFINED_INTERFACES_RET),
+        .acl(&["connect:search_interfaces"]).acl_filter(&["interface:getattr"]).error_domain(ErrorDomain::INTERFACE).args(&CONNECT_LIST_DEFINED_INTERFACES_ARGS).ret(&CONNECT_LIST_DEFINED_INTERFACES_RET),
     Procedure::call(&PROGRAM, 139, "connect_num_of_secrets").c_name("virConnectNumOfSecrets").since(0, 7, 1).generated(true, true).high()
-        .acl(&["connect:search_secrets"]).acl_filter(&["secret:getattr"]).ret(&CONNECT_NUM_OF_SECRETS_RET),
+        .acl(&["connect:search_secrets"]).acl_filter(&["secret:getattr"]).error_domain(ErrorDomain::SECRET).ret(&CONNECT_NUM_OF_SECRETS_RET),
     Procedure::call(&PROGRAM, 140, "connect_list_secrets").c_name("virConnectListSecrets").since(0, 7, 1).generated(true, true).high()
-        .acl(&["connect:search_secrets"]).acl_filter(&["secret:getattr"]).args(&CONNECT_LIST_SECRETS_ARGS).ret(&CONNECT_LIST_SECRETS_RET),
+        .acl(&["connect:search_secrets"]).acl_filter(&["secret:getattr"]).error_domain(ErrorDomain::SECRET).args(&CONNECT_LIST_SECRETS_ARGS).ret(&CONNECT_LIST_SECRETS_RET),
     Procedure::call(&PROGRAM, 141, "secret_lookup_by_uuid").c_name("virSecretLookupByUUID").since(0, 7, 1).generated(true, true).high()
-        .acl(&["secret:getattr"]).args(&SECRET_LOOKUP_BY_UUID_ARGS).ret(&SECRET_LOOKUP_BY_UUID_RET),
+        .acl(&["secret:getattr"]).error_domain(ErrorDomain::SECRET).args(&SECRET_LOOKUP_BY_UUID_ARGS).ret(&SECRET_LOOKUP_BY_UUID_RET),
     Procedure::call(&PROGRAM, 142, "secret_define_xml").c_name("virSecretDefineXML").since(0, 7, 1).generated(true, true).high()
-        .acl(&["secret:write", "secret:save"]).args(&SECRET_DEFINE_XML_ARGS).ret(&SECRET_DEFINE_XML_RET),
+        .acl(&["secret:write", "secret:save"]).error_domain(ErrorDomain::SECRET).writes().args(&SECRET_DEFINE_XML_ARGS).ret(&SECRET_DEFINE_XML_RET),
     Procedure::call(&PROGRAM, 143, "secret_get_xml_desc").c_name("virSecretGetXMLDesc").since(0, 7, 1).generated(true, true).high()
-        .acl(&["secret:read"]).args(&SECRET_GET_XML_DESC_ARGS).ret(&SECRET_GET_XML_DESC_RET),
+        .acl(&["secret:read"]).error_domain(ErrorDomain::SECRET).args(&SECRET_GET_XML_DESC_ARGS).ret(&SECRET_GET_XML_DESC_RET),
     Procedure::call(&PROGRAM, 144, "secret_set_value").c_name("virSecretSetValue").since(0, 7, 1).generated(true, true).high()
-        .acl(&["secret:write"]).args(&SECRET_SET_VALUE_ARGS),
+        .acl(&["secret:write"]).error_domain(ErrorDomain::SECRET).writes().args(&SECRET_SET_VALUE_ARGS),
     Procedure::call(&PROGRAM, 145, "secret_get_value").c_name("virSecretGetValue").since(0, 7, 1).generated(false, false).high()
-        .acl(&["secret:read_secure"]).args(&SECRET_GET_VALUE_ARGS).ret(&SECRET_GET_VALUE_RET),
+        .acl(&["secret:read_secure"]).error_domain(ErrorDomain::SECRET).writes().args(&SECRET_GET_VALUE_ARGS).ret(&SECRET_GET_VALUE_RET),
     Procedure::call(&PROGRAM, 146, "secret_undefine").c_name("virSecretUndefine").since(0, 7, 1).generated(true, true).high()
-        .acl(&["secret:delete"]).args(&SECRET_UNDEFINE_ARGS),
+        .acl(&["secret:delete"]).error_domain(ErrorDomain::SECRET).writes().args(&SECRET_UNDEFINE_ARGS),
     Procedure::call(&PROGRAM, 147, "secret_lookup_by_usage").c_name("virSecretLookupByUsage").since(0, 7, 1).generated(true, true).high()
-        .acl(&["secret:getattr"]).args(&SECRET_LOOKUP_BY_USAGE_ARGS).ret(&SECRET_LOOKUP_BY_USAGE_RET),
+        .acl(&["secret:getattr"]).error_domain(ErrorDomain::SECRET).args(&SECRET_LOOKUP_BY_USAGE_ARGS).ret(&SECRET_LOOKUP_BY_USAGE_RET),
     Procedure::call(&PROGRAM, 148, "domain_migrate_prepare_tunnel").since(0, 7, 2).generated(true, true)
-        .acl(&["domain:migrate", "domain:start", "domain:write"]).stream(super::super::StreamDirection::Write, 1).args(&DOMAIN_MIGRATE_PREPARE_TUNNEL_ARGS),
+        .acl(&["domain:migrate", "domain:start", "domain:write"]).stream(super::super::StreamDirection::Write, 1).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_PREPARE_TUNNEL_ARGS),
     Procedure::call(&PROGRAM, 149, "connect_is_secure").c_name("virConnectIsSecure").since(0, 7, 3).generated(false, true).high()
-        .acl(&["none"]).ret(&CONNECT_IS_SECURE_RET),
+        .acl(&["none"]).error_domain(ErrorDomain::DOMAIN).ret(&CONNECT_IS_SECURE_RET),
     Procedure::call(&PROGRAM, 150, "domain_is_active").c_name("virDomainIsActive").since(0, 7, 3).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_IS_ACTIVE_ARGS).ret(&DOMAIN_IS_ACTIVE_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_IS_ACTIVE_ARGS).ret(&DOMAIN_IS_ACTIVE_RET),
     Procedure::call(&PROGRAM, 151, "domain_is_persistent").c_name("virDomainIsPersistent").since(0, 7, 3).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_IS_PERSISTENT_ARGS).ret(&DOMAIN_IS_PERSISTENT_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_IS_PERSISTENT_ARGS).ret(&DOMAIN_IS_PERSISTENT_RET),
     Procedure::call(&PROGRAM, 152, "network_is_active").c_name("virNetworkIsActive").since(0, 7, 3).generated(true, true).high()
-        .acl(&["network:read"]).args(&NETWORK_IS_ACTIVE_ARGS).ret(&NETWORK_IS_ACTIVE_RET),
+        .acl(&["network:read"]).error_domain(ErrorDomain::NETWORK).args(&NETWORK_IS_ACTIVE_ARGS).ret(&NETWORK_IS_ACTIVE_RET),
     Procedure::call(&PROGRAM, 153, "network_is_persistent").c_name("virNetworkIsPersistent").since(0, 7, 3).generated(true, true).high()
-        .acl(&["network:read"]).args(&NETWORK_IS_PERSISTENT_ARGS).ret(&NETWORK_IS_PERSISTENT_RET),
+        .acl(&["network:read"]).error_domain(ErrorDomain::NETWORK).args(&NETWORK_IS_PERSISTENT_ARGS).ret(&NETWORK_IS_PERSISTENT_RET),
     Procedure::call(&PROGRAM, 154, "storage_pool_is_active").c_name("virStoragePoolIsActive").since(0, 7, 3).generated(true, true).high()
-        .acl(&["storage_pool:read"]).args(&STORAGE_POOL_IS_ACTIVE_ARGS).ret(&STORAGE_POOL_IS_ACTIVE_RET),
+        .acl(&["storage_pool:read"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_POOL_IS_ACTIVE_ARGS).ret(&STORAGE_POOL_IS_ACTIVE_RET),
     Procedure::call(&PROGRAM, 155, "storage_pool_is_persistent").c_name("virStoragePoolIsPersistent").since(0, 7, 3).generated(true, true).high()
-        .acl(&["storage_pool:read"]).args(&STORAGE_POOL_IS_PERSISTENT_ARGS).ret(&STORAGE_POOL_IS_PERSISTENT_RET),
+        .acl(&["storage_pool:read"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_POOL_IS_PERSISTENT_ARGS).ret(&STORAGE_POOL_IS_PERSISTENT_RET),
     Procedure::call(&PROGRAM, 156, "interface_is_active").c_name("virInterfaceIsActive").since(0, 7, 3).generated(true, true).high()
-        .acl(&["interface:read"]).args(&INTERFACE_IS_ACTIVE_ARGS).ret(&INTERFACE_IS_ACTIVE_RET),
+        .acl(&["interface:read"]).error_domain(ErrorDomain::INTERFACE).args(&INTERFACE_IS_ACTIVE_ARGS).ret(&INTERFACE_IS_ACTIVE_RET),
     Procedure::call(&PROGRAM, 157, "connect_get_lib_version").c_name("virConnectGetLibVersion").since(0, 7, 3).generated(true, true).high()
-        .acl(&["connect:getattr"]).ret(&CONNECT_GET_LIB_VERSION_RET),
+        .acl(&["connect:getattr"]).error_domain(ErrorDomain::DOMAIN).ret(&CONNECT_GET_LIB_VERSION_RET),
     Procedure::call(&PROGRAM, 158, "connect_compare_cpu").c_name("virConnectCompareCPU").since(0, 7, 5).generated(true, true).high()
-        .acl(&["connect:read"]).args(&CONNECT_COMPARE_CPU_ARGS).ret(&CONNECT_COMPARE_CPU_RET),
+        .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).args(&CONNECT_COMPARE_CPU_ARGS).ret(&CONNECT_COMPARE_CPU_RET),
     Procedure::call(&PROGRAM, 159, "domain_memory_stats").c_name("virDomainMemoryStats").since(0, 7, 5).generated(false, false)
-        .acl(&["domain:read"]).args(&DOMAIN_MEMORY_STATS_ARGS).ret(&DOMAIN_MEMORY_STATS_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_MEMORY_STATS_ARGS).ret(&DOMAIN_MEMORY_STATS_RET),
     Procedure::call(&PROGRAM, 160, "domain_attach_device_flags").c_name("virDomainAttachDeviceFlags").since(0, 7, 7).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_ATTACH_DEVICE_FLAGS_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_ATTACH_DEVICE_FLAGS_ARGS),
     Procedure::call(&PROGRAM, 161, "domain_detach_device_flags").c_name("virDomainDetachDeviceFlags").since(0, 7, 7).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_DETACH_DEVICE_FLAGS_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_DETACH_DEVICE_FLAGS_ARGS),
     Procedure::call(&PROGRAM, 162, "connect_baseline_cpu").c_name("virConnectBaselineCPU").since(0, 7, 7).generated(true, true)
-        .acl(&["connect:read"]).args(&CONNECT_BASELINE_CPU_ARGS).ret(&CONNECT_BASELINE_CPU_RET),
+        .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).args(&CONNECT_BASELINE_CPU_ARGS).ret(&CONNECT_BASELINE_CPU_RET),
     Procedure::call(&PROGRAM, 163, "domain_get_job_info").c_name("virDomainGetJobInfo").since(0, 7, 7).generated(true, true)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_JOB_INFO_ARGS).ret(&DOMAIN_GET_JOB_INFO_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_JOB_INFO_ARGS).ret(&DOMAIN_GET_JOB_INFO_RET),
     Procedure::call(&PROGRAM, 164, "domain_abort_job").c_name("virDomainAbortJob").since(0, 7, 7).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_ABORT_JOB_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_ABORT_JOB_ARGS),
     Procedure::call(&PROGRAM, 165, "storage_vol_wipe").c_name("virStorageVolWipe").since(0, 8, 0).generated(true, true)
-        .acl(&["storage_vol:format"]).args(&STORAGE_VOL_WIPE_ARGS),
+        .acl(&["storage_vol:format"]).error_domain(ErrorDomain::STORAGE).writes().args(&STORAGE_VOL_WIPE_ARGS),
     Procedure::call(&PROGRAM, 166, "domain_migrate_set_max_downtime").c_name("virDomainMigrateSetMaxDowntime").since(0, 8, 0).generated(true, true)
-        .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_SET_MAX_DOWNTIME_ARGS),
+        .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_SET_MAX_DOWNTIME_ARGS),
     Procedure::call(&PROGRAM, 167, "connect_domain_event_register_any").c_name("virConnectDomainEventRegisterAny").since(0, 8, 0).generated(false, false).high()
-        .acl(&["connect:search_domains"]).acl_filter(&["domain:getattr"]).args(&CONNECT_DOMAIN_EVENT_REGISTER_ANY_ARGS),
+        .acl(&["connect:search_domains"]).acl_filter(&["domain:getattr"]).error_domain(ErrorDomain::DOMAIN).args(&CONNECT_DOMAIN_EVENT_REGISTER_ANY_ARGS),
     Procedure::call(&PROGRAM, 168, "connect_domain_event_deregister_any").c_name("virConnectDomainEventDeregisterAny").since(0, 8, 0).generated(false, false).high()
-        .acl(&["connect:read"]).args(&CONNECT_DOMAIN_EVENT_DEREGISTER_ANY_ARGS),
+        .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).args(&CONNECT_DOMAIN_EVENT_DEREGISTER_ANY_ARGS),
     Procedure::event(&PROGRAM, 169, "domain_event_reboot").since(0, 8, 0).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_REBOOT_MSG),
     Procedure::event(&PROGRAM, 170, "domain_event_rtc_change").since(0, 8, 0).generated(true, true)
@@ -1179,193 +1180,193 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
     Procedure::event(&PROGRAM, 173, "domain_event_graphics").since(0, 8, 0).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_GRAPHICS_MSG),
     Procedure::call(&PROGRAM, 174, "domain_update_device_flags").c_name("virDomainUpdateDeviceFlags").since(0, 8, 0).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_UPDATE_DEVICE_FLAGS_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_UPDATE_DEVICE_FLAGS_ARGS),
     Procedure::call(&PROGRAM, 175, "nwfilter_lookup_by_name").c_name("virNWFilterLookupByName").since(0, 8, 0).generated(true, true).high()
-        .acl(&["nwfilter:getattr"]).args(&NWFILTER_LOOKUP_BY_NAME_ARGS).ret(&NWFILTER_LOOKUP_BY_NAME_RET),
+        .acl(&["nwfilter:getattr"]).error_domain(ErrorDomain::NWFILTER).args(&NWFILTER_LOOKUP_BY_NAME_ARGS).ret(&NWFILTER_LOOKUP_BY_NAME_RET),
     Procedure::call(&PROGRAM, 176, "nwfilter_lookup_by_uuid").c_name("virNWFilterLookupByUUID").since(0, 8, 0).generated(true, true).high()
-        .acl(&["nwfilter:getattr"]).args(&NWFILTER_LOOKUP_BY_UUID_ARGS).ret(&NWFILTER_LOOKUP_BY_UUID_RET),
+        .acl(&["nwfilter:getattr"]).error_domain(ErrorDomain::NWFILTER).args(&NWFILTER_LOOKUP_BY_UUID_ARGS).ret(&NWFILTER_LOOKUP_BY_UUID_RET),
     Procedure::call(&PROGRAM, 177, "nwfilter_get_xml_desc").c_name("virNWFilterGetXMLDesc").since(0, 8, 0).generated(true, true).high()
-        .acl(&["nwfilter:read"]).args(&NWFILTER_GET_XML_DESC_ARGS).ret(&NWFILTER_GET_XML_DESC_RET),
+        .acl(&["nwfilter:read"]).error_domain(ErrorDomain::NWFILTER).args(&NWFILTER_GET_XML_DESC_ARGS).ret(&NWFILTER_GET_XML_DESC_RET),
     Procedure::call(&PROGRAM, 178, "connect_num_of_nwfilters").c_name("virConnectNumOfNWFilters").since(0, 8, 0).generated(true, true).high()
-        .acl(&["connect:search_nwfilters"]).acl_filter(&["nwfilter:getattr"]).ret(&CONNECT_NUM_OF_NWFILTERS_RET),
+        .acl(&["connect:search_nwfilters"]).acl_filter(&["nwfilter:getattr"]).error_domain(ErrorDomain::NWFILTER).ret(&CONNECT_NUM_OF_NWFILTERS_RET),
     Procedure::call(&PROGRAM, 179, "connect_list_nwfilters").c_name("virConnectListNWFilters").since(0, 8, 0).generated(true, true).high()
-        .acl(&["connect:search_nwfilters"]).acl_filter(&["nwfilter:getattr"]).args(&CONNECT_LIST_NWFILTERS_ARGS).ret(&CONNECT_LIST_NWFILTERS_RET),
+        .acl(&["connect:search_nwfilters"]).acl_filter(&["nwfilter:getattr"]).error_domain(ErrorDomain::NWFILTER).args(&CONNECT_LIST_NWFILTERS_ARGS).ret(&CONNECT_LIST_NWFILTERS_RET),
     Procedure::call(&PROGRAM, 180, "nwfilter_define_xml").c_name("virNWFilterDefineXML").since(0, 8, 0).generated(true, true).high()
-        .acl(&["nwfilter:write", "nwfilter:save"]).args(&NWFILTER_DEFINE_XML_ARGS).ret(&NWFILTER_DEFINE_XML_RET),
+        .acl(&["nwfilter:write", "nwfilter:save"]).error_domain(ErrorDomain::NWFILTER).writes().args(&NWFILTER_DEFINE_XML_ARGS).ret(&NWFILTER_DEFINE_XML_RET),
     Procedure::call(&PROGRAM, 181, "nwfilter_undefine").c_name("virNWFilterUndefine").since(0, 8, 0).generated(true, true).high()
-        .acl(&["nwfilter:delete"]).args(&NWFILTER_UNDEFINE_ARGS),
+        .acl(&["nwfilter:delete"]).error_domain(ErrorDomain::NWFILTER).writes().args(&NWFILTER_UNDEFINE_ARGS),
     Procedure::call(&PROGRAM, 182, "domain_managed_save").c_name("virDomainManagedSave").since(0, 8, 0).generated(true, true)
-        .acl(&["domain:hibernate"]).args(&DOMAIN_MANAGED_SAVE_ARGS),
+        .acl(&["domain:hibernate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MANAGED_SAVE_ARGS),
     Procedure::call(&PROGRAM, 183, "domain_has_managed_save_image").c_name("virDomainHasManagedSaveImage").since(0, 8, 0).generated(true, true)
-        .acl(&["domain:read"]).args(&DOMAIN_HAS_MANAGED_SAVE_IMAGE_ARGS).ret(&DOMAIN_HAS_MANAGED_SAVE_IMAGE_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_HAS_MANAGED_SAVE_IMAGE_ARGS).ret(&DOMAIN_HAS_MANAGED_SAVE_IMAGE_RET),
     Procedure::call(&PROGRAM, 184, "domain_managed_save_remove").c_name("virDomainManagedSaveRemove").since(0, 8, 0).generated(true, true)
-        .acl(&["domain:hibernate"]).args(&DOMAIN_MANAGED_SAVE_REMOVE_ARGS),
+        .acl(&["domain:hibernate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MANAGED_SAVE_REMOVE_ARGS),
     Procedure::call(&PROGRAM, 185, "domain_snapshot_create_xml").c_name("virDomainSnapshotCreateXML").since(0, 8, 0).generated(true, true)
-        .acl(&["domain:snapshot", "domain:fs_freeze:VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE"]).args(&DOMAIN_SNAPSHOT_CREATE_XML_ARGS).ret(&DOMAIN_SNAPSHOT_CREATE_XML_RET),
+        .acl(&["domain:snapshot", "domain:fs_freeze:VIR_DOMAIN_SNAPSHOT_CREATE_QUIESCE"]).error_domain(ErrorDomain::DOMAIN_SNAPSHOT).writes().args(&DOMAIN_SNAPSHOT_CREATE_XML_ARGS).ret(&DOMAIN_SNAPSHOT_CREATE_XML_RET),
     Procedure::call(&PROGRAM, 186, "domain_snapshot_get_xml_desc").c_name("virDomainSnapshotGetXMLDesc").since(0, 8, 0).generated(true, true).high()
-        .acl(&["domain:read", "domain:read_secure:VIR_DOMAIN_SNAPSHOT_XML_SECURE"]).args(&DOMAIN_SNAPSHOT_GET_XML_DESC_ARGS).ret(&DOMAIN_SNAPSHOT_GET_XML_DESC_RET),
+        .acl(&["domain:read", "domain:read_secure:VIR_DOMAIN_SNAPSHOT_XML_SECURE"]).error_domain(ErrorDomain::DOMAIN_SNAPSHOT).args(&DOMAIN_SNAPSHOT_GET_XML_DESC_ARGS).ret(&DOMAIN_SNAPSHOT_GET_XML_DESC_RET),
     Procedure::call(&PROGRAM, 187, "domain_snapshot_num").c_name("virDomainSnapshotNum").since(0, 8, 0).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_SNAPSHOT_NUM_ARGS).ret(&DOMAIN_SNAPSHOT_NUM_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN_SNAPSHOT).args(&DOMAIN_SNAPSHOT_NUM_ARGS).ret(&DOMAIN_SNAPSHOT_NUM_RET),
     Procedure::call(&PROGRAM, 188, "domain_snapshot_list_names").c_name("virDomainSnapshotListNames").since(0, 8, 0).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_SNAPSHOT_LIST_NAMES_ARGS).ret(&DOMAIN_SNAPSHOT_LIST_NAMES_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN_SNAPSHOT).args(&DOMAIN_SNAPSHOT_LIST_NAMES_ARGS).ret(&DOMAIN_SNAPSHOT_LIST_NAMES_RET),
     Procedure::call(&PROGRAM, 189, "domain_snapshot_lookup_by_name").c_name("virDomainSnapshotLookupByName").since(0, 8, 0).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_SNAPSHOT_LOOKUP_BY_NAME_ARGS).ret(&DOMAIN_SNAPSHOT_LOOKUP_BY_NAME_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN_SNAPSHOT).args(&DOMAIN_SNAPSHOT_LOOKUP_BY_NAME_ARGS).ret(&DOMAIN_SNAPSHOT_LOOKUP_BY_NAME_RET),
     Procedure::call(&PROGRAM, 190, "domain_has_current_snapshot").c_name("virDomainHasCurrentSnapshot").since(0, 8, 0).generated(true, true)
-        .acl(&["domain:read"]).args(&DOMAIN_HAS_CURRENT_SNAPSHOT_ARGS).ret(&DOMAIN_HAS_CURRENT_SNAPSHOT_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN_SNAPSHOT).args(&DOMAIN_HAS_CURRENT_SNAPSHOT_ARGS).ret(&DOMAIN_HAS_CURRENT_SNAPSHOT_RET),
     Procedure::call(&PROGRAM, 191, "domain_snapshot_current").c_name("virDomainSnapshotCurrent").since(0, 8, 0).generated(true, true)
-        .acl(&["domain:read"]).args(&DOMAIN_SNAPSHOT_CURRENT_ARGS).ret(&DOMAIN_SNAPSHOT_CURRENT_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN_SNAPSHOT).args(&DOMAIN_SNAPSHOT_CURRENT_ARGS).ret(&DOMAIN_SNAPSHOT_CURRENT_RET),
     Procedure::call(&PROGRAM, 192, "domain_revert_to_snapshot").c_name("virDomainRevertToSnapshot").since(0, 8, 0).generated(true, true)
-        .acl(&["domain:snapshot"]).args(&DOMAIN_REVERT_TO_SNAPSHOT_ARGS),
+        .acl(&["domain:snapshot"]).error_domain(ErrorDomain::DOMAIN_SNAPSHOT).writes().args(&DOMAIN_REVERT_TO_SNAPSHOT_ARGS),
     Procedure::call(&PROGRAM, 193, "domain_snapshot_delete").c_name("virDomainSnapshotDelete").since(0, 8, 0).generated(true, true)
-        .acl(&["domain:snapshot"]).args(&DOMAIN_SNAPSHOT_DELETE_ARGS),
+        .acl(&["domain:snapshot"]).error_domain(ErrorDomain::DOMAIN_SNAPSHOT).writes().args(&DOMAIN_SNAPSHOT_DELETE_ARGS),
     Procedure::call(&PROGRAM, 194, "domain_get_block_info").c_name("virDomainGetBlockInfo").since(0, 8, 1).generated(true, true)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_BLOCK_INFO_ARGS).ret(&DOMAIN_GET_BLOCK_INFO_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_BLOCK_INFO_ARGS).ret(&DOMAIN_GET_BLOCK_INFO_RET),
     Procedure::event(&PROGRAM, 195, "domain_event_io_error_reason").since(0, 8, 1).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_IO_ERROR_REASON_MSG),
     Procedure::call(&PROGRAM, 196, "domain_create_with_flags").c_name("virDomainCreateWithFlags").since(0, 8, 2).generated(true, true)
-        .acl(&["domain:start"]).args(&DOMAIN_CREATE_WITH_FLAGS_ARGS).ret(&DOMAIN_CREATE_WITH_FLAGS_RET),
+        .acl(&["domain:start"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_CREATE_WITH_FLAGS_ARGS).ret(&DOMAIN_CREATE_WITH_FLAGS_RET),
     Procedure::call(&PROGRAM, 197, "domain_set_memory_parameters").c_name("virDomainSetMemoryParameters").since(0, 8, 5).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_SET_MEMORY_PARAMETERS_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_MEMORY_PARAMETERS_ARGS),
     Procedure::call(&PROGRAM, 198, "domain_get_memory_parameters").c_name("virDomainGetMemoryParameters").since(0, 8, 5).generated(false, false)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_MEMORY_PARAMETERS_ARGS).ret(&DOMAIN_GET_MEMORY_PARAMETERS_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_MEMORY_PARAMETERS_ARGS).ret(&DOMAIN_GET_MEMORY_PARAMETERS_RET),
     Procedure::call(&PROGRAM, 199, "domain_set_vcpus_flags").c_name("virDomainSetVcpusFlags").since(0, 8, 5).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG", "domain:write:VIR_DOMAIN_VCPU_GUEST"]).args(&DOMAIN_SET_VCPUS_FLAGS_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG", "domain:write:VIR_DOMAIN_VCPU_GUEST"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_VCPUS_FLAGS_ARGS),
     Procedure::call(&PROGRAM, 200, "domain_get_vcpus_flags").c_name("virDomainGetVcpusFlags").since(0, 8, 5).generated(true, true)
-        .acl(&["domain:read", "domain:write:VIR_DOMAIN_VCPU_GUEST"]).args(&DOMAIN_GET_VCPUS_FLAGS_ARGS).ret(&DOMAIN_GET_VCPUS_FLAGS_RET),
+        .acl(&["domain:read", "domain:write:VIR_DOMAIN_VCPU_GUEST"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_VCPUS_FLAGS_ARGS).ret(&DOMAIN_GET_VCPUS_FLAGS_RET),
     Procedure::call(&PROGRAM, 201, "domain_open_console").c_name("virDomainOpenConsole").since(0, 8, 6).generated(true, true)
-        .acl(&["domain:open_device"]).stream(super::super::StreamDirection::Read, 2).args(&DOMAIN_OPEN_CONSOLE_ARGS),
+        .acl(&["domain:open_device"]).stream(super::super::StreamDirection::Read, 2).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_OPEN_CONSOLE_ARGS),
     Procedure::call(&PROGRAM, 202, "domain_is_updated").c_name("virDomainIsUpdated").since(0, 8, 6).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_IS_UPDATED_ARGS).ret(&DOMAIN_IS_UPDATED_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_IS_UPDATED_ARGS).ret(&DOMAIN_IS_UPDATED_RET),
     Procedure::call(&PROGRAM, 203, "connect_get_sysinfo").c_name("virConnectGetSysinfo").since(0, 8, 8).generated(true, true).high()
-        .acl(&["connect:read"]).args(&CONNECT_GET_SYSINFO_ARGS).ret(&CONNECT_GET_SYSINFO_RET),
+        .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).args(&CONNECT_GET_SYSINFO_ARGS).ret(&CONNECT_GET_SYSINFO_RET),
     Procedure::call(&PROGRAM, 204, "domain_set_memory_flags").c_name("virDomainSetMemoryFlags").since(0, 9, 0).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_SET_MEMORY_FLAGS_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_MEMORY_FLAGS_ARGS),
     Procedure::call(&PROGRAM, 205, "domain_set_blkio_parameters").c_name("virDomainSetBlkioParameters").since(0, 9, 0).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_SET_BLKIO_PARAMETERS_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_BLKIO_PARAMETERS_ARGS),
     Procedure::call(&PROGRAM, 206, "domain_get_blkio_parameters").c_name("virDomainGetBlkioParameters").since(0, 9, 0).generated(false, false)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_BLKIO_PARAMETERS_ARGS).ret(&DOMAIN_GET_BLKIO_PARAMETERS_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_BLKIO_PARAMETERS_ARGS).ret(&DOMAIN_GET_BLKIO_PARAMETERS_RET),
     Procedure::call(&PROGRAM, 207, "domain_migrate_set_max_speed").c_name("virDomainMigrateSetMaxSpeed").since(0, 9, 0).generated(true, true)
-        .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_SET_MAX_SPEED_ARGS),
+        .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_SET_MAX_SPEED_ARGS),
     Procedure::call(&PROGRAM, 208, "storage_vol_upload").c_name("virStorageVolUpload").since(0, 9, 0).generated(true, true)
-        .acl(&["storage_vol:data_write"]).stream(super::super::StreamDirection::Write, 1).sparse_flag("VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM").args(&STORAGE_VOL_UPLOAD_ARGS),
+        .acl(&["storage_vol:data_write"]).stream(super::super::StreamDirection::Write, 1).sparse_flag("VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM").error_domain(ErrorDomain::STORAGE).writes().args(&STORAGE_VOL_UPLOAD_ARGS),
     Procedure::call(&PROGRAM, 209, "storage_vol_download").c_name("virStorageVolDownload").since(0, 9, 0).generated(true, true)
-        .acl(&["storage_vol:data_read"]).stream(super::super::StreamDirection::Read, 1).sparse_flag("VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM").args(&STORAGE_VOL_DOWNLOAD_ARGS),
+        .acl(&["storage_vol:data_read"]).stream(super::super::StreamDirection::Read, 1).sparse_flag("VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM").error_domain(ErrorDomain::STORAGE).writes().args(&STORAGE_VOL_DOWNLOAD_ARGS),
     Procedure::call(&PROGRAM, 210, "domain_inject_nmi").c_name("virDomainInjectNMI").since(0, 9, 2).generated(true, true)
-        .acl(&["domain:inject_nmi"]).args(&DOMAIN_INJECT_NMI_ARGS),
+        .acl(&["domain:inject_nmi"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_INJECT_NMI_ARGS),
     Procedure::call(&PROGRAM, 211, "domain_screenshot").c_name("virDomainScreenshot").since(0, 9, 2).generated(true, true)
-        .acl(&["domain:screenshot"]).stream(super::super::StreamDirection::Read, 1).args(&DOMAIN_SCREENSHOT_ARGS).ret(&DOMAIN_SCREENSHOT_RET),
+        .acl(&["domain:screenshot"]).stream(super::super::StreamDirection::Read, 1).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SCREENSHOT_ARGS).ret(&DOMAIN_SCREENSHOT_RET),
     Procedure::call(&PROGRAM, 212, "domain_get_state").c_name("virDomainGetState").since(0, 9, 2).generated(false, false).high()
-        .acl(&["domain:read"]).args(&DOMAIN_GET_STATE_ARGS).ret(&DOMAIN_GET_STATE_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_STATE_ARGS).ret(&DOMAIN_GET_STATE_RET),
     Procedure::call(&PROGRAM, 213, "domain_migrate_begin3").since(0, 9, 2).generated(false, false)
-        .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_BEGIN3_ARGS).ret(&DOMAIN_MIGRATE_BEGIN3_RET),
+        .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_BEGIN3_ARGS).ret(&DOMAIN_MIGRATE_BEGIN3_RET),
     Procedure::call(&PROGRAM, 214, "domain_migrate_prepare3").since(0, 9, 2).generated(false, false)
-        .acl(&["domain:migrate", "domain:start", "domain:write"]).args(&DOMAIN_MIGRATE_PREPARE3_ARGS).ret(&DOMAIN_MIGRATE_PREPARE3_RET),
+        .acl(&["domain:migrate", "domain:start", "domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_PREPARE3_ARGS).ret(&DOMAIN_MIGRATE_PREPARE3_RET),
     Procedure::call(&PROGRAM, 215, "domain_migrate_prepare_tunnel3").since(0, 9, 2).generated(false, true)
-        .acl(&["domain:migrate", "domain:start", "domain:write"]).stream(super::super::StreamDirection::Write, 1).args(&DOMAIN_MIGRATE_PREPARE_TUNNEL3_ARGS).ret(&DOMAIN_MIGRATE_PREPARE_TUNNEL3_RET),
+        .acl(&["domain:migrate", "domain:start", "domain:write"]).stream(super::super::StreamDirection::Write, 1).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_PREPARE_TUNNEL3_ARGS).ret(&DOMAIN_MIGRATE_PREPARE_TUNNEL3_RET),
     Procedure::call(&PROGRAM, 216, "domain_migrate_perform3").since(0, 9, 2).generated(false, false)
-        .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_PERFORM3_ARGS).ret(&DOMAIN_MIGRATE_PERFORM3_RET),
+        .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_PERFORM3_ARGS).ret(&DOMAIN_MIGRATE_PERFORM3_RET),
     Procedure::call(&PROGRAM, 217, "domain_migrate_finish3").since(0, 9, 2).generated(false, false)
-        .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_FINISH3_ARGS).ret(&DOMAIN_MIGRATE_FINISH3_RET),
+        .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_FINISH3_ARGS).ret(&DOMAIN_MIGRATE_FINISH3_RET),
     Procedure::call(&PROGRAM, 218, "domain_migrate_confirm3").since(0, 9, 2).generated(false, false)
-        .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_CONFIRM3_ARGS),
+        .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_CONFIRM3_ARGS),
     Procedure::call(&PROGRAM, 219, "domain_set_scheduler_parameters_flags").c_name("virDomainSetSchedulerParametersFlags").since(0, 9, 2).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_SET_SCHEDULER_PARAMETERS_FLAGS_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_SCHEDULER_PARAMETERS_FLAGS_ARGS),
     Procedure::call(&PROGRAM, 220, "interface_change_begin").c_name("virInterfaceChangeBegin").since(0, 9, 2).generated(true, true)
-        .acl(&["connect:interface_transaction"]).args(&INTERFACE_CHANGE_BEGIN_ARGS),
+        .acl(&["connect:interface_transaction"]).error_domain(ErrorDomain::INTERFACE).writes().args(&INTERFACE_CHANGE_BEGIN_ARGS),
     Procedure::call(&PROGRAM, 221, "interface_change_commit").c_name("virInterfaceChangeCommit").since(0, 9, 2).generated(true, true)
-        .acl(&["connect:interface_transaction"]).args(&INTERFACE_CHANGE_COMMIT_ARGS),
+        .acl(&["connect:interface_transaction"]).error_domain(ErrorDomain::INTERFACE).writes().args(&INTERFACE_CHANGE_COMMIT_ARGS),
     Procedure::call(&PROGRAM, 222, "interface_change_rollback").c_name("virInterfaceChangeRollback").since(0, 9, 2).generated(true, true)
-        .acl(&["connect:interface_transaction"]).args(&INTERFACE_CHANGE_ROLLBACK_ARGS),
+        .acl(&["connect:interface_transaction"]).error_domain(ErrorDomain::INTERFACE).writes().args(&INTERFACE_CHANGE_ROLLBACK_ARGS),
     Procedure::call(&PROGRAM, 223, "domain_get_scheduler_parameters_flags").c_name("virDomainGetSchedulerParametersFlags").since(0, 9, 2).generated(true, false)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_SCHEDULER_PARAMETERS_FLAGS_ARGS).ret(&DOMAIN_GET_SCHEDULER_PARAMETERS_FLAGS_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_SCHEDULER_PARAMETERS_FLAGS_ARGS).ret(&DOMAIN_GET_SCHEDULER_PARAMETERS_FLAGS_RET),
     Procedure::event(&PROGRAM, 224, "domain_event_control_error").since(0, 9, 2).generated(false, false)
         .acl(&["none"]).args(&DOMAIN_EVENT_CONTROL_ERROR_MSG),
     Procedure::call(&PROGRAM, 225, "domain_pin_vcpu_flags").c_name("virDomainPinVcpuFlags").since(0, 9, 3).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_PIN_VCPU_FLAGS_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_PIN_VCPU_FLAGS_ARGS),
     Procedure::call(&PROGRAM, 226, "domain_send_key").c_name("virDomainSendKey").since(0, 9, 3).generated(true, true)
-        .acl(&["domain:send_input"]).args(&DOMAIN_SEND_KEY_ARGS),
+        .acl(&["domain:send_input"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SEND_KEY_ARGS),
     Procedure::call(&PROGRAM, 227, "node_get_cpu_stats").c_name("virNodeGetCPUStats").since(0, 9, 3).generated(false, false).high()
-        .acl(&["connect:read"]).args(&NODE_GET_CPU_STATS_ARGS).ret(&NODE_GET_CPU_STATS_RET),
+        .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).args(&NODE_GET_CPU_STATS_ARGS).ret(&NODE_GET_CPU_STATS_RET),
     Procedure::call(&PROGRAM, 228, "node_get_memory_stats").c_name("virNodeGetMemoryStats").since(0, 9, 3).generated(false, false).high()
-        .acl(&["connect:read"]).args(&NODE_GET_MEMORY_STATS_ARGS).ret(&NODE_GET_MEMORY_STATS_RET),
+        .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).args(&NODE_GET_MEMORY_STATS_ARGS).ret(&NODE_GET_MEMORY_STATS_RET),
     Procedure::call(&PROGRAM, 229, "domain_get_control_info").c_name("virDomainGetControlInfo").since(0, 9, 3).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_GET_CONTROL_INFO_ARGS).ret(&DOMAIN_GET_CONTROL_INFO_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_CONTROL_INFO_ARGS).ret(&DOMAIN_GET_CONTROL_INFO_RET),
     Procedure::call(&PROGRAM, 230, "domain_get_vcpu_pin_info").c_name("virDomainGetVcpuPinInfo").since(0, 9, 3).generated(false, false)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_VCPU_PIN_INFO_ARGS).ret(&DOMAIN_GET_VCPU_PIN_INFO_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_VCPU_PIN_INFO_ARGS).ret(&DOMAIN_GET_VCPU_PIN_INFO_RET),
     Procedure::call(&PROGRAM, 231, "domain_undefine_flags").c_name("virDomainUndefineFlags").since(0, 9, 4).generated(true, true).high()
-        .acl(&["domain:delete"]).args(&DOMAIN_UNDEFINE_FLAGS_ARGS),
+        .acl(&["domain:delete"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_UNDEFINE_FLAGS_ARGS),
     Procedure::call(&PROGRAM, 232, "domain_save_flags").c_name("virDomainSaveFlags").since(0, 9, 4).generated(true, true)
-        .acl(&["domain:hibernate"]).args(&DOMAIN_SAVE_FLAGS_ARGS),
+        .acl(&["domain:hibernate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SAVE_FLAGS_ARGS),
     Procedure::call(&PROGRAM, 233, "domain_restore_flags").c_name("virDomainRestoreFlags").since(0, 9, 4).generated(true, true)
-        .acl(&["domain:start", "domain:write"]).args(&DOMAIN_RESTORE_FLAGS_ARGS),
+        .acl(&["domain:start", "domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_RESTORE_FLAGS_ARGS),
     Procedure::call(&PROGRAM, 234, "domain_destroy_flags").c_name("virDomainDestroyFlags").since(0, 9, 4).generated(true, true).high()
-        .acl(&["domain:stop"]).args(&DOMAIN_DESTROY_FLAGS_ARGS),
+        .acl(&["domain:stop"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_DESTROY_FLAGS_ARGS),
     Procedure::call(&PROGRAM, 235, "domain_save_image_get_xml_desc").c_name("virDomainSaveImageGetXMLDesc").since(0, 9, 4).generated(true, true).high()
-        .acl(&["domain:write"]).args(&DOMAIN_SAVE_IMAGE_GET_XML_DESC_ARGS).ret(&DOMAIN_SAVE_IMAGE_GET_XML_DESC_RET),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SAVE_IMAGE_GET_XML_DESC_ARGS).ret(&DOMAIN_SAVE_IMAGE_GET_XML_DESC_RET),
     Procedure::call(&PROGRAM, 236, "domain_save_image_define_xml").c_name("virDomainSaveImageDefineXML").since(0, 9, 4).generated(true, true).high()
-        .acl(&["domain:write", "domain:hibernate"]).args(&DOMAIN_SAVE_IMAGE_DEFINE_XML_ARGS),
+        .acl(&["domain:write", "domain:hibernate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SAVE_IMAGE_DEFINE_XML_ARGS),
     Procedure::call(&PROGRAM, 237, "domain_block_job_abort").c_name("virDomainBlockJobAbort").since(0, 9, 4).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_BLOCK_JOB_ABORT_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_BLOCK_JOB_ABORT_ARGS),
     Procedure::call(&PROGRAM, 238, "domain_get_block_job_info").c_name("virDomainGetBlockJobInfo").since(0, 9, 4).generated(false, false)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_BLOCK_JOB_INFO_ARGS).ret(&DOMAIN_GET_BLOCK_JOB_INFO_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_BLOCK_JOB_INFO_ARGS).ret(&DOMAIN_GET_BLOCK_JOB_INFO_RET),
     Procedure::call(&PROGRAM, 239, "domain_block_job_set_speed").c_name("virDomainBlockJobSetSpeed").since(0, 9, 4).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_BLOCK_JOB_SET_SPEED_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_BLOCK_JOB_SET_SPEED_ARGS),
     Procedure::call(&PROGRAM, 240, "domain_block_pull").c_name("virDomainBlockPull").since(0, 9, 4).generated(true, true)
-        .acl(&["domain:block_write"]).args(&DOMAIN_BLOCK_PULL_ARGS),
+        .acl(&["domain:block_write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_BLOCK_PULL_ARGS),
     Procedure::event(&PROGRAM, 241, "domain_event_block_job").since(0, 9, 4).generated(false, false)
         .acl(&["none"]).args(&DOMAIN_EVENT_BLOCK_JOB_MSG),
     Procedure::call(&PROGRAM, 242, "domain_migrate_get_max_speed").c_name("virDomainMigrateGetMaxSpeed").since(0, 9, 5).generated(true, true)
-        .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_GET_MAX_SPEED_ARGS).ret(&DOMAIN_MIGRATE_GET_MAX_SPEED_RET),
+        .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_GET_MAX_SPEED_ARGS).ret(&DOMAIN_MIGRATE_GET_MAX_SPEED_RET),
     Procedure::call(&PROGRAM, 243, "domain_block_stats_flags").c_name("virDomainBlockStatsFlags").since(0, 9, 5).generated(false, false)
-        .acl(&["domain:read"]).args(&DOMAIN_BLOCK_STATS_FLAGS_ARGS).ret(&DOMAIN_BLOCK_STATS_FLAGS_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_BLOCK_STATS_FLAGS_ARGS).ret(&DOMAIN_BLOCK_STATS_FLAGS_RET),
     Procedure::call(&PROGRAM, 244, "domain_snapshot_get_parent").c_name("virDomainSnapshotGetParent").since(0, 9, 7).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_SNAPSHOT_GET_PARENT_ARGS).ret(&DOMAIN_SNAPSHOT_GET_PARENT_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN_SNAPSHOT).args(&DOMAIN_SNAPSHOT_GET_PARENT_ARGS).ret(&DOMAIN_SNAPSHOT_GET_PARENT_RET),
     Procedure::call(&PROGRAM, 245, "domain_reset").c_name("virDomainReset").since(0, 9, 7).generated(true, true)
-        .acl(&["domain:reset"]).args(&DOMAIN_RESET_ARGS),
+        .acl(&["domain:reset"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_RESET_ARGS),
     Procedure::call(&PROGRAM, 246, "domain_snapshot_num_children").c_name("virDomainSnapshotNumChildren").since(0, 9, 7).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_SNAPSHOT_NUM_CHILDREN_ARGS).ret(&DOMAIN_SNAPSHOT_NUM_CHILDREN_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN_SNAPSHOT).args(&DOMAIN_SNAPSHOT_NUM_CHILDREN_ARGS).ret(&DOMAIN_SNAPSHOT_NUM_CHILDREN_RET),
     Procedure::call(&PROGRAM, 247, "domain_snapshot_list_children_names").c_name("virDomainSnapshotListChildrenNames").since(0, 9, 7).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_SNAPSHOT_LIST_CHILDREN_NAMES_ARGS).ret(&DOMAIN_SNAPSHOT_LIST_CHILDREN_NAMES_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN_SNAPSHOT).args(&DOMAIN_SNAPSHOT_LIST_CHILDREN_NAMES_ARGS).ret(&DOMAIN_SNAPSHOT_LIST_CHILDREN_NAMES_RET),
     Procedure::event(&PROGRAM, 248, "domain_event_disk_change").since(0, 9, 7).generated(false, false)
         .acl(&["none"]).args(&DOMAIN_EVENT_DISK_CHANGE_MSG),
     Procedure::call(&PROGRAM, 249, "domain_open_graphics").c_name("virDomainOpenGraphics").since(0, 9, 7).generated(false, false)
-        .acl(&["domain:open_graphics"]).args(&DOMAIN_OPEN_GRAPHICS_ARGS),
+        .acl(&["domain:open_graphics"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_OPEN_GRAPHICS_ARGS),
     Procedure::call(&PROGRAM, 250, "node_suspend_for_duration").c_name("virNodeSuspendForDuration").since(0, 9, 8).generated(true, true)
-        .acl(&["connect:pm_control"]).args(&NODE_SUSPEND_FOR_DURATION_ARGS),
+        .acl(&["connect:pm_control"]).error_domain(ErrorDomain::DOMAIN).writes().args(&NODE_SUSPEND_FOR_DURATION_ARGS),
     Procedure::call(&PROGRAM, 251, "domain_block_resize").c_name("virDomainBlockResize").since(0, 9, 8).generated(true, true)
-        .acl(&["domain:block_write"]).args(&DOMAIN_BLOCK_RESIZE_ARGS),
+        .acl(&["domain:block_write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_BLOCK_RESIZE_ARGS),
     Procedure::call(&PROGRAM, 252, "domain_set_block_io_tune").c_name("virDomainSetBlockIoTune").since(0, 9, 8).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_SET_BLOCK_IO_TUNE_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_BLOCK_IO_TUNE_ARGS),
     Procedure::call(&PROGRAM, 253, "domain_get_block_io_tune").c_name("virDomainGetBlockIoTune").since(0, 9, 8).generated(false, false)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_BLOCK_IO_TUNE_ARGS).ret(&DOMAIN_GET_BLOCK_IO_TUNE_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_BLOCK_IO_TUNE_ARGS).ret(&DOMAIN_GET_BLOCK_IO_TUNE_RET),
     Procedure::call(&PROGRAM, 254, "domain_set_numa_parameters").c_name("virDomainSetNumaParameters").since(0, 9, 9).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_SET_NUMA_PARAMETERS_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_NUMA_PARAMETERS_ARGS),
     Procedure::call(&PROGRAM, 255, "domain_get_numa_parameters").c_name("virDomainGetNumaParameters").since(0, 9, 9).generated(false, false)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_NUMA_PARAMETERS_ARGS).ret(&DOMAIN_GET_NUMA_PARAMETERS_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_NUMA_PARAMETERS_ARGS).ret(&DOMAIN_GET_NUMA_PARAMETERS_RET),
     Procedure::call(&PROGRAM, 256, "domain_set_interface_parameters").c_name("virDomainSetInterfaceParameters").since(0, 9, 9).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_SET_INTERFACE_PARAMETERS_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_INTERFACE_PARAMETERS_ARGS),
     Procedure::call(&PROGRAM, 257, "domain_get_interface_parameters").c_name("virDomainGetInterfaceParameters").since(0, 9, 9).generated(false, false)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_INTERFACE_PARAMETERS_ARGS).ret(&DOMAIN_GET_INTERFACE_PARAMETERS_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_INTERFACE_PARAMETERS_ARGS).ret(&DOMAIN_GET_INTERFACE_PARAMETERS_RET),
     Procedure::call(&PROGRAM, 258, "domain_shutdown_flags").c_name("virDomainShutdownFlags").since(0, 9, 10).generated(true, true)
-        .acl(&["domain:init_control", "domain:write:VIR_DOMAIN_SHUTDOWN_GUEST_AGENT"]).args(&DOMAIN_SHUTDOWN_FLAGS_ARGS),
+        .acl(&["domain:init_control", "domain:write:VIR_DOMAIN_SHUTDOWN_GUEST_AGENT"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SHUTDOWN_FLAGS_ARGS),
     Procedure::call(&PROGRAM, 259, "storage_vol_wipe_pattern").c_name("virStorageVolWipePattern").since(0, 9, 10).generated(true, true)
-        .acl(&["storage_vol:format"]).args(&STORAGE_VOL_WIPE_PATTERN_ARGS),
+        .acl(&["storage_vol:format"]).error_domain(ErrorDomain::STORAGE).writes().args(&STORAGE_VOL_WIPE_PATTERN_ARGS),
     Procedure::call(&PROGRAM, 260, "storage_vol_resize").c_name("virStorageVolResize").since(0, 9, 10).generated(true, true)
-        .acl(&["storage_vol:resize"]).args(&STORAGE_VOL_RESIZE_ARGS),
+        .acl(&["storage_vol:resize"]).error_domain(ErrorDomain::STORAGE).writes().args(&STORAGE_VOL_RESIZE_ARGS),
     Procedure::call(&PROGRAM, 261, "domain_pm_suspend_for_duration").c_name("virDomainPMSuspendForDuration").since(0, 9, 10).generated(true, true)
-        .acl(&["domain:pm_control"]).args(&DOMAIN_PM_SUSPEND_FOR_DURATION_ARGS),
+        .acl(&["domain:pm_control"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_PM_SUSPEND_FOR_DURATION_ARGS),
     Procedure::call(&PROGRAM, 262, "domain_get_cpu_stats").c_name("virDomainGetCPUStats").since(0, 9, 10).generated(false, false)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_CPU_STATS_ARGS).ret(&DOMAIN_GET_CPU_STATS_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_CPU_STATS_ARGS).ret(&DOMAIN_GET_CPU_STATS_RET),
     Procedure::call(&PROGRAM, 263, "domain_get_disk_errors").c_name("virDomainGetDiskErrors").since(0, 9, 10).generated(false, false)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_DISK_ERRORS_ARGS).ret(&DOMAIN_GET_DISK_ERRORS_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_DISK_ERRORS_ARGS).ret(&DOMAIN_GET_DISK_ERRORS_RET),
     Procedure::call(&PROGRAM, 264, "domain_set_metadata").c_name("virDomainSetMetadata").since(0, 9, 10).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_SET_METADATA_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_METADATA_ARGS),
     Procedure::call(&PROGRAM, 265, "domain_get_metadata").c_name("virDomainGetMetadata").since(0, 9, 10).generated(true, true)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_METADATA_ARGS).ret(&DOMAIN_GET_METADATA_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_METADATA_ARGS).ret(&DOMAIN_GET_METADATA_RET),
     Procedure::call(&PROGRAM, 266, "domain_block_rebase").c_name("virDomainBlockRebase").since(0, 9, 10).generated(true, true)
-        .acl(&["domain:block_write"]).args(&DOMAIN_BLOCK_REBASE_ARGS),
+        .acl(&["domain:block_write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_BLOCK_REBASE_ARGS),
     Procedure::call(&PROGRAM, 267, "domain_pm_wakeup").c_name("virDomainPMWakeup").since(0, 9, 11).generated(true, true)
-        .acl(&["domain:pm_control"]).args(&DOMAIN_PM_WAKEUP_ARGS),
+        .acl(&["domain:pm_control"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_PM_WAKEUP_ARGS),
     Procedure::event(&PROGRAM, 268, "domain_event_tray_change").since(0, 9, 11).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_TRAY_CHANGE_MSG),
     Procedure::event(&PROGRAM, 269, "domain_event_pmwakeup").since(0, 9, 11).generated(true, true)
@@ -1373,93 +1374,93 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
     Procedure::event(&PROGRAM, 270, "domain_event_pmsuspend").since(0, 9, 11).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_PMSUSPEND_MSG),
     Procedure::call(&PROGRAM, 271, "domain_snapshot_is_current").c_name("virDomainSnapshotIsCurrent").since(0, 9, 13).generated(true, true)
-        .acl(&["domain:read"]).args(&DOMAIN_SNAPSHOT_IS_CURRENT_ARGS).ret(&DOMAIN_SNAPSHOT_IS_CURRENT_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN_SNAPSHOT).args(&DOMAIN_SNAPSHOT_IS_CURRENT_ARGS).ret(&DOMAIN_SNAPSHOT_IS_CURRENT_RET),
     Procedure::call(&PROGRAM, 272, "domain_snapshot_has_metadata").c_name("virDomainSnapshotHasMetadata").since(0, 9, 13).generated(true, true)
-        .acl(&["domain:read"]).args(&DOMAIN_SNAPSHOT_HAS_METADATA_ARGS).ret(&DOMAIN_SNAPSHOT_HAS_METADATA_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN_SNAPSHOT).args(&DOMAIN_SNAPSHOT_HAS_METADATA_ARGS).ret(&DOMAIN_SNAPSHOT_HAS_METADATA_RET),
     Procedure::call(&PROGRAM, 273, "connect_list_all_domains").c_name("virConnectListAllDomains").since(0, 9, 13).generated(true, true).high()
-        .acl(&["connect:search_domains"]).acl_filter(&["domain:getattr"]).args(&CONNECT_LIST_ALL_DOMAINS_ARGS).ret(&CONNECT_LIST_ALL_DOMAINS_RET),
+        .acl(&["connect:search_domains"]).acl_filter(&["domain:getattr"]).error_domain(ErrorDomain::DOMAIN).args(&CONNECT_LIST_ALL_DOMAINS_ARGS).ret(&CONNECT_LIST_ALL_DOMAINS_RET),
     Procedure::call(&PROGRAM, 274, "domain_list_all_snapshots").c_name("virDomainListAllSnapshots").since(0, 9, 13).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_LIST_ALL_SNAPSHOTS_ARGS).ret(&DOMAIN_LIST_ALL_SNAPSHOTS_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN_SNAPSHOT).args(&DOMAIN_LIST_ALL_SNAPSHOTS_ARGS).ret(&DOMAIN_LIST_ALL_SNAPSHOTS_RET),
     Procedure::call(&PROGRAM, 275, "domain_snapshot_list_all_children").c_name("virDomainSnapshotListAllChildren").since(0, 9, 13).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_SNAPSHOT_LIST_ALL_CHILDREN_ARGS).ret(&DOMAIN_SNAPSHOT_LIST_ALL_CHILDREN_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN_SNAPSHOT).args(&DOMAIN_SNAPSHOT_LIST_ALL_CHILDREN_ARGS).ret(&DOMAIN_SNAPSHOT_LIST_ALL_CHILDREN_RET),
     Procedure::event(&PROGRAM, 276, "domain_event_balloon_change").since(0, 10, 0).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_BALLOON_CHANGE_MSG),
     Procedure::call(&PROGRAM, 277, "domain_get_hostname").c_name("virDomainGetHostname").since(0, 10, 0).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_GET_HOSTNAME_ARGS).ret(&DOMAIN_GET_HOSTNAME_RET),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_GET_HOSTNAME_ARGS).ret(&DOMAIN_GET_HOSTNAME_RET),
     Procedure::call(&PROGRAM, 278, "domain_get_security_label_list").c_name("virDomainGetSecurityLabelList").since(0, 10, 0).generated(false, false).high()
-        .acl(&["domain:read"]).args(&DOMAIN_GET_SECURITY_LABEL_LIST_ARGS).ret(&DOMAIN_GET_SECURITY_LABEL_LIST_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_SECURITY_LABEL_LIST_ARGS).ret(&DOMAIN_GET_SECURITY_LABEL_LIST_RET),
     Procedure::call(&PROGRAM, 279, "domain_pin_emulator").c_name("virDomainPinEmulator").since(0, 10, 0).generated(false, false)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_PIN_EMULATOR_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_PIN_EMULATOR_ARGS),
     Procedure::call(&PROGRAM, 280, "domain_get_emulator_pin_info").c_name("virDomainGetEmulatorPinInfo").since(0, 10, 0).generated(false, false)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_EMULATOR_PIN_INFO_ARGS).ret(&DOMAIN_GET_EMULATOR_PIN_INFO_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_EMULATOR_PIN_INFO_ARGS).ret(&DOMAIN_GET_EMULATOR_PIN_INFO_RET),
     Procedure::call(&PROGRAM, 281, "connect_list_all_storage_pools").c_name("virConnectListAllStoragePools").since(0, 10, 2).generated(true, true).high()
-        .acl(&["connect:search_storage_pools"]).acl_filter(&["storage_pool:getattr"]).args(&CONNECT_LIST_ALL_STORAGE_POOLS_ARGS).ret(&CONNECT_LIST_ALL_STORAGE_POOLS_RET),
+        .acl(&["connect:search_storage_pools"]).acl_filter(&["storage_pool:getattr"]).error_domain(ErrorDomain::STORAGE).args(&CONNECT_LIST_ALL_STORAGE_POOLS_ARGS).ret(&CONNECT_LIST_ALL_STORAGE_POOLS_RET),
     Procedure::call(&PROGRAM, 282, "storage_pool_list_all_volumes").c_name("virStoragePoolListAllVolumes").since(0, 10, 2).generated(true, true).high()
-        .acl(&["storage_pool:search_storage_vols"]).acl_filter(&["storage_vol:getattr"]).args(&STORAGE_POOL_LIST_ALL_VOLUMES_ARGS).ret(&STORAGE_POOL_LIST_ALL_VOLUMES_RET),
+        .acl(&["storage_pool:search_storage_vols"]).acl_filter(&["storage_vol:getattr"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_POOL_LIST_ALL_VOLUMES_ARGS).ret(&STORAGE_POOL_LIST_ALL_VOLUMES_RET),
     Procedure::call(&PROGRAM, 283, "connect_list_all_networks").c_name("virConnectListAllNetworks").since(0, 10, 2).generated(true, true).high()
-        .acl(&["connect:search_networks"]).acl_filter(&["network:getattr"]).args(&CONNECT_LIST_ALL_NETWORKS_ARGS).ret(&CONNECT_LIST_ALL_NETWORKS_RET),
+        .acl(&["connect:search_networks"]).acl_filter(&["network:getattr"]).error_domain(ErrorDomain::NETWORK).args(&CONNECT_LIST_ALL_NETWORKS_ARGS).ret(&CONNECT_LIST_ALL_NETWORKS_RET),
     Procedure::call(&PROGRAM, 284, "connect_list_all_interfaces").c_name("virConnectListAllInterfaces").since(0, 10, 2).generated(true, true).high()
-        .acl(&["connect:search_interfaces"]).acl_filter(&["interface:getattr"]).args(&CONNECT_LIST_ALL_INTERFACES_ARGS).ret(&CONNECT_LIST_ALL_INTERFACES_RET),
+        .acl(&["connect:search_interfaces"]).acl_filter(&["interface:getattr"]).error_domain(ErrorDomain::INTERFACE).args(&CONNECT_LIST_ALL_INTERFACES_ARGS).ret(&CONNECT_LIST_ALL_INTERFACES_RET),
     Procedure::call(&PROGRAM, 285, "connect_list_all_node_devices").c_name("virConnectListAllNodeDevices").since(0, 10, 2).generated(true, true).high()
-        .acl(&["connect:search_node_devices"]).acl_filter(&["node_device:getattr"]).args(&CONNECT_LIST_ALL_NODE_DEVICES_ARGS).ret(&CONNECT_LIST_ALL_NODE_DEVICES_RET),
+        .acl(&["connect:search_node_devices"]).acl_filter(&["node_device:getattr"]).error_domain(ErrorDomain::NODEDEV).args(&CONNECT_LIST_ALL_NODE_DEVICES_ARGS).ret(&CONNECT_LIST_ALL_NODE_DEVICES_RET),
     Procedure::call(&PROGRAM, 286, "connect_list_all_nwfilters").c_name("virConnectListAllNWFilters").since(0, 10, 2).generated(true, true).high()
-        .acl(&["connect:search_nwfilters"]).acl_filter(&["nwfilter:getattr"]).args(&CONNECT_LIST_ALL_NWFILTERS_ARGS).ret(&CONNECT_LIST_ALL_NWFILTERS_RET),
+        .acl(&["connect:search_nwfilters"]).acl_filter(&["nwfilter:getattr"]).error_domain(ErrorDomain::NWFILTER).args(&CONNECT_LIST_ALL_NWFILTERS_ARGS).ret(&CONNECT_LIST_ALL_NWFILTERS_RET),
     Procedure::call(&PROGRAM, 287, "connect_list_all_secrets").c_name("virConnectListAllSecrets").since(0, 10, 2).generated(true, true).high()
-        .acl(&["connect:search_secrets"]).acl_filter(&["secret:getattr"]).args(&CONNECT_LIST_ALL_SECRETS_ARGS).ret(&CONNECT_LIST_ALL_SECRETS_RET),
+        .acl(&["connect:search_secrets"]).acl_filter(&["secret:getattr"]).error_domain(ErrorDomain::SECRET).args(&CONNECT_LIST_ALL_SECRETS_ARGS).ret(&CONNECT_LIST_ALL_SECRETS_RET),
     Procedure::call(&PROGRAM, 288, "node_set_memory_parameters").c_name("virNodeSetMemoryParameters").since(0, 10, 2).generated(true, true)
-        .acl(&["connect:write"]).args(&NODE_SET_MEMORY_PARAMETERS_ARGS),
+        .acl(&["connect:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&NODE_SET_MEMORY_PARAMETERS_ARGS),
     Procedure::call(&PROGRAM, 289, "node_get_memory_parameters").c_name("virNodeGetMemoryParameters").since(0, 10, 2).generated(false, false)
-        .acl(&["connect:read"]).args(&NODE_GET_MEMORY_PARAMETERS_ARGS).ret(&NODE_GET_MEMORY_PARAMETERS_RET),
+        .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).args(&NODE_GET_MEMORY_PARAMETERS_ARGS).ret(&NODE_GET_MEMORY_PARAMETERS_RET),
     Procedure::call(&PROGRAM, 290, "domain_block_commit").c_name("virDomainBlockCommit").since(0, 10, 2).generated(true, true)
-        .acl(&["domain:block_write"]).args(&DOMAIN_BLOCK_COMMIT_ARGS),
+        .acl(&["domain:block_write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_BLOCK_COMMIT_ARGS),
     Procedure::call(&PROGRAM, 291, "network_update").c_name("virNetworkUpdate").since(0, 10, 2).generated(true, true).high()
-        .acl(&["network:write", "network:save:!VIR_NETWORK_UPDATE_AFFECT_CONFIG|VIR_NETWORK_UPDATE_AFFECT_LIVE", "network:save:VIR_NETWORK_UPDATE_AFFECT_CONFIG"]).args(&NETWORK_UPDATE_ARGS),
+        .acl(&["network:write", "network:save:!VIR_NETWORK_UPDATE_AFFECT_CONFIG|VIR_NETWORK_UPDATE_AFFECT_LIVE", "network:save:VIR_NETWORK_UPDATE_AFFECT_CONFIG"]).error_domain(ErrorDomain::NETWORK).writes().args(&NETWORK_UPDATE_ARGS),
     Procedure::event(&PROGRAM, 292, "domain_event_pmsuspend_disk").since(1, 0, 0).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_PMSUSPEND_DISK_MSG),
     Procedure::call(&PROGRAM, 293, "node_get_cpu_map").c_name("virNodeGetCPUMap").since(1, 0, 0).generated(false, false)
-        .acl(&["connect:read"]).args(&NODE_GET_CPU_MAP_ARGS).ret(&NODE_GET_CPU_MAP_RET),
+        .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).args(&NODE_GET_CPU_MAP_ARGS).ret(&NODE_GET_CPU_MAP_RET),
     Procedure::call(&PROGRAM, 294, "domain_fstrim").c_name("virDomainFSTrim").since(1, 0, 1).generated(true, true)
-        .acl(&["domain:fs_trim"]).args(&DOMAIN_FSTRIM_ARGS),
+        .acl(&["domain:fs_trim"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_FSTRIM_ARGS),
     Procedure::call(&PROGRAM, 295, "domain_send_process_signal").c_name("virDomainSendProcessSignal").since(1, 0, 1).generated(true, true)
-        .acl(&["domain:send_signal"]).args(&DOMAIN_SEND_PROCESS_SIGNAL_ARGS),
+        .acl(&["domain:send_signal"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SEND_PROCESS_SIGNAL_ARGS),
     Procedure::call(&PROGRAM, 296, "domain_open_channel").c_name("virDomainOpenChannel").since(1, 0, 2).generated(true, true)
-        .acl(&["domain:open_device"]).stream(super::super::StreamDirection::Read, 2).args(&DOMAIN_OPEN_CHANNEL_ARGS),
+        .acl(&["domain:open_device"]).stream(super::super::StreamDirection::Read, 2).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_OPEN_CHANNEL_ARGS),
     Procedure::call(&PROGRAM, 297, "node_device_lookup_scsi_host_by_wwn").c_name("virNodeDeviceLookupSCSIHostByWWN").since(1, 0, 3).generated(true, true).high()
-        .acl(&["node_device:getattr"]).args(&NODE_DEVICE_LOOKUP_SCSI_HOST_BY_WWN_ARGS).ret(&NODE_DEVICE_LOOKUP_SCSI_HOST_BY_WWN_RET),
+        .acl(&["node_device:getattr"]).error_domain(ErrorDomain::NODEDEV).args(&NODE_DEVICE_LOOKUP_SCSI_HOST_BY_WWN_ARGS).ret(&NODE_DEVICE_LOOKUP_SCSI_HOST_BY_WWN_RET),
     Procedure::call(&PROGRAM, 298, "domain_get_job_stats").c_name("virDomainGetJobStats").since(1, 0, 3).generated(false, false)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_JOB_STATS_ARGS).ret(&DOMAIN_GET_JOB_STATS_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_JOB_STATS_ARGS).ret(&DOMAIN_GET_JOB_STATS_RET),
     Procedure::call(&PROGRAM, 299, "domain_migrate_get_compression_cache").c_name("virDomainMigrateGetCompressionCache").since(1, 0, 3).generated(true, true)
-        .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_GET_COMPRESSION_CACHE_ARGS).ret(&DOMAIN_MIGRATE_GET_COMPRESSION_CACHE_RET),
+        .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_MIGRATE_GET_COMPRESSION_CACHE_ARGS).ret(&DOMAIN_MIGRATE_GET_COMPRESSION_CACHE_RET),
     Procedure::call(&PROGRAM, 300, "domain_migrate_set_compression_cache").c_name("virDomainMigrateSetCompressionCache").since(1, 0, 3).generated(true, true)
-        .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_SET_COMPRESSION_CACHE_ARGS),
+        .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_SET_COMPRESSION_CACHE_ARGS),
     Procedure::call(&PROGRAM, 301, "node_device_detach_flags").c_name("virNodeDeviceDetachFlags").since(1, 0, 5).generated(false, true)
-        .acl(&["node_device:detach"]).args(&NODE_DEVICE_DETACH_FLAGS_ARGS),
+        .acl(&["node_device:detach"]).error_domain(ErrorDomain::NODEDEV).writes().args(&NODE_DEVICE_DETACH_FLAGS_ARGS),
     Procedure::call(&PROGRAM, 302, "domain_migrate_begin3_params").since(1, 1, 0).generated(false, false)
-        .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_BEGIN3_PARAMS_ARGS).ret(&DOMAIN_MIGRATE_BEGIN3_PARAMS_RET),
+        .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_BEGIN3_PARAMS_ARGS).ret(&DOMAIN_MIGRATE_BEGIN3_PARAMS_RET),
     Procedure::call(&PROGRAM, 303, "domain_migrate_prepare3_params").since(1, 1, 0).generated(false, false)
-        .acl(&["domain:migrate", "domain:start", "domain:write"]).args(&DOMAIN_MIGRATE_PREPARE3_PARAMS_ARGS).ret(&DOMAIN_MIGRATE_PREPARE3_PARAMS_RET),
+        .acl(&["domain:migrate", "domain:start", "domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_PREPARE3_PARAMS_ARGS).ret(&DOMAIN_MIGRATE_PREPARE3_PARAMS_RET),
     Procedure::call(&PROGRAM, 304, "domain_migrate_prepare_tunnel3_params").since(1, 1, 0).generated(false, false)
-        .acl(&["domain:migrate", "domain:start", "domain:write"]).stream(super::super::StreamDirection::Write, 1).args(&DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS_ARGS).ret(&DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS_RET),
+        .acl(&["domain:migrate", "domain:start", "domain:write"]).stream(super::super::StreamDirection::Write, 1).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS_ARGS).ret(&DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS_RET),
     Procedure::call(&PROGRAM, 305, "domain_migrate_perform3_params").since(1, 1, 0).generated(false, false)
-        .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_PERFORM3_PARAMS_ARGS).ret(&DOMAIN_MIGRATE_PERFORM3_PARAMS_RET),
+        .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_PERFORM3_PARAMS_ARGS).ret(&DOMAIN_MIGRATE_PERFORM3_PARAMS_RET),
     Procedure::call(&PROGRAM, 306, "domain_migrate_finish3_params").since(1, 1, 0).generated(false, false)
-        .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_FINISH3_PARAMS_ARGS).ret(&DOMAIN_MIGRATE_FINISH3_PARAMS_RET),
+        .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_FINISH3_PARAMS_ARGS).ret(&DOMAIN_MIGRATE_FINISH3_PARAMS_RET),
     Procedure::call(&PROGRAM, 307, "domain_migrate_confirm3_params").since(1, 1, 0).generated(false, false)
-        .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_CONFIRM3_PARAMS_ARGS),
+        .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_CONFIRM3_PARAMS_ARGS),
     Procedure::call(&PROGRAM, 308, "domain_set_memory_stats_period").c_name("virDomainSetMemoryStatsPeriod").since(1, 1, 1).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_SET_MEMORY_STATS_PERIOD_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_MEMORY_STATS_PERIOD_ARGS),
     Procedure::call(&PROGRAM, 309, "domain_create_xml_with_files").c_name("virDomainCreateXMLWithFiles").since(1, 1, 1).generated(false, false)
-        .acl(&["domain:write", "domain:start"]).args(&DOMAIN_CREATE_XML_WITH_FILES_ARGS).ret(&DOMAIN_CREATE_XML_WITH_FILES_RET),
+        .acl(&["domain:write", "domain:start"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_CREATE_XML_WITH_FILES_ARGS).ret(&DOMAIN_CREATE_XML_WITH_FILES_RET),
     Procedure::call(&PROGRAM, 310, "domain_create_with_files").c_name("virDomainCreateWithFiles").since(1, 1, 1).generated(false, false)
-        .acl(&["domain:start"]).args(&DOMAIN_CREATE_WITH_FILES_ARGS).ret(&DOMAIN_CREATE_WITH_FILES_RET),
+        .acl(&["domain:start"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_CREATE_WITH_FILES_ARGS).ret(&DOMAIN_CREATE_WITH_FILES_RET),
     Procedure::event(&PROGRAM, 311, "domain_event_device_removed").since(1, 1, 1).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_DEVICE_REMOVED_MSG),
     Procedure::call(&PROGRAM, 312, "connect_get_cpu_model_names").c_name("virConnectGetCPUModelNames").since(1, 1, 3).generated(false, false)
-        .acl(&["connect:read"]).args(&CONNECT_GET_CPU_MODEL_NAMES_ARGS).ret(&CONNECT_GET_CPU_MODEL_NAMES_RET),
+        .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).args(&CONNECT_GET_CPU_MODEL_NAMES_ARGS).ret(&CONNECT_GET_CPU_MODEL_NAMES_RET),
     Procedure::call(&PROGRAM, 313, "connect_network_event_register_any").c_name("virConnectNetworkEventRegisterAny").since(1, 2, 1).generated(false, false).high()
-        .acl(&["connect:search_networks"]).acl_filter(&["network:getattr"]).event_class(EventClass::Network).args(&CONNECT_NETWORK_EVENT_REGISTER_ANY_ARGS).ret(&CONNECT_NETWORK_EVENT_REGISTER_ANY_RET),
+        .acl(&["connect:search_networks"]).acl_filter(&["network:getattr"]).event_class(EventClass::Network).error_domain(ErrorDomain::NETWORK).args(&CONNECT_NETWORK_EVENT_REGISTER_ANY_ARGS).ret(&CONNECT_NETWORK_EVENT_REGISTER_ANY_RET),
     Procedure::call(&PROGRAM, 314, "connect_network_event_deregister_any").c_name("virConnectNetworkEventDeregisterAny").since(1, 2, 1).generated(false, false).high()
-        .acl(&["connect:read"]).event_class(EventClass::Network).args(&CONNECT_NETWORK_EVENT_DEREGISTER_ANY_ARGS),
+        .acl(&["connect:read"]).event_class(EventClass::Network).error_domain(ErrorDomain::NETWORK).args(&CONNECT_NETWORK_EVENT_DEREGISTER_ANY_ARGS),
     Procedure::event(&PROGRAM, 315, "network_event_lifecycle").since(1, 2, 1).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Network).args(&NETWORK_EVENT_LIFECYCLE_MSG),
     Procedure::call(&PROGRAM, 316, "connect_domain_event_callback_register_any").generated(false, false).high()
@@ -1499,67 +1500,67 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
     Procedure::event(&PROGRAM, 333, "domain_event_callback_device_removed").generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_DEVICE_REMOVED_MSG),
     Procedure::call(&PROGRAM, 334, "domain_core_dump_with_format").c_name("virDomainCoreDumpWithFormat").since(1, 2, 3).generated(true, true)
-        .acl(&["domain:core_dump"]).args(&DOMAIN_CORE_DUMP_WITH_FORMAT_ARGS),
+        .acl(&["domain:core_dump"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_CORE_DUMP_WITH_FORMAT_ARGS),
     Procedure::call(&PROGRAM, 335, "domain_fsfreeze").c_name("virDomainFSFreeze").since(1, 2, 5).generated(true, true)
-        .acl(&["domain:fs_freeze"]).args(&DOMAIN_FSFREEZE_ARGS).ret(&DOMAIN_FSFREEZE_RET),
+        .acl(&["domain:fs_freeze"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_FSFREEZE_ARGS).ret(&DOMAIN_FSFREEZE_RET),
     Procedure::call(&PROGRAM, 336, "domain_fsthaw").c_name("virDomainFSThaw").since(1, 2, 5).generated(true, true)
-        .acl(&["domain:fs_freeze"]).args(&DOMAIN_FSTHAW_ARGS).ret(&DOMAIN_FSTHAW_RET),
+        .acl(&["domain:fs_freeze"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_FSTHAW_ARGS).ret(&DOMAIN_FSTHAW_RET),
     Procedure::call(&PROGRAM, 337, "domain_get_time").c_name("virDomainGetTime").since(1, 2, 5).generated(false, false)
-        .acl(&["domain:write"]).args(&DOMAIN_GET_TIME_ARGS).ret(&DOMAIN_GET_TIME_RET),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_GET_TIME_ARGS).ret(&DOMAIN_GET_TIME_RET),
     Procedure::call(&PROGRAM, 338, "domain_set_time").c_name("virDomainSetTime").since(1, 2, 5).generated(true, true)
-        .acl(&["domain:set_time"]).args(&DOMAIN_SET_TIME_ARGS),
+        .acl(&["domain:set_time"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_TIME_ARGS),
     Procedure::event(&PROGRAM, 339, "domain_event_block_job_2").since(1, 2, 6).generated(false, false)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_BLOCK_JOB_2_MSG),
     Procedure::call(&PROGRAM, 340, "node_get_free_pages").c_name("virNodeGetFreePages").since(1, 2, 6).generated(false, false).high()
-        .acl(&["connect:read"]).args(&NODE_GET_FREE_PAGES_ARGS).ret(&NODE_GET_FREE_PAGES_RET),
+        .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).args(&NODE_GET_FREE_PAGES_ARGS).ret(&NODE_GET_FREE_PAGES_RET),
     Procedure::call(&PROGRAM, 341, "network_get_dhcp_leases").c_name("virNetworkGetDHCPLeases").since(1, 2, 6).generated(false, false)
-        .acl(&["network:read"]).args(&NETWORK_GET_DHCP_LEASES_ARGS).ret(&NETWORK_GET_DHCP_LEASES_RET),
+        .acl(&["network:read"]).error_domain(ErrorDomain::NETWORK).args(&NETWORK_GET_DHCP_LEASES_ARGS).ret(&NETWORK_GET_DHCP_LEASES_RET),
     Procedure::call(&PROGRAM, 342, "connect_get_domain_capabilities").c_name("virConnectGetDomainCapabilities").since(1, 2, 7).generated(true, true)
-        .acl(&["connect:write"]).args(&CONNECT_GET_DOMAIN_CAPABILITIES_ARGS).ret(&CONNECT_GET_DOMAIN_CAPABILITIES_RET),
+        .acl(&["connect:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&CONNECT_GET_DOMAIN_CAPABILITIES_ARGS).ret(&CONNECT_GET_DOMAIN_CAPABILITIES_RET),
     Procedure::call(&PROGRAM, 343, "domain_open_graphics_fd").c_name("virDomainOpenGraphicsFD").since(1, 2, 8).generated(false, false)
-        .acl(&["domain:open_graphics"]).args(&DOMAIN_OPEN_GRAPHICS_FD_ARGS),
+        .acl(&["domain:open_graphics"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_OPEN_GRAPHICS_FD_ARGS),
     Procedure::call(&PROGRAM, 344, "connect_get_all_domain_stats").c_name("virConnectGetAllDomainStats").since(1, 2, 8).generated(false, false)
-        .acl(&["connect:search_domains"]).acl_filter(&["domain:read"]).args(&CONNECT_GET_ALL_DOMAIN_STATS_ARGS).ret(&CONNECT_GET_ALL_DOMAIN_STATS_RET),
+        .acl(&["connect:search_domains"]).acl_filter(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&CONNECT_GET_ALL_DOMAIN_STATS_ARGS).ret(&CONNECT_GET_ALL_DOMAIN_STATS_RET),
     Procedure::call(&PROGRAM, 345, "domain_block_copy").c_name("virDomainBlockCopy").since(1, 2, 8).generated(true, true)
-        .acl(&["domain:block_write"]).args(&DOMAIN_BLOCK_COPY_ARGS),
+        .acl(&["domain:block_write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_BLOCK_COPY_ARGS),
     Procedure::event(&PROGRAM, 346, "domain_event_callback_tunable").since(1, 2, 9).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_TUNABLE_MSG),
     Procedure::call(&PROGRAM, 347, "node_alloc_pages").c_name("virNodeAllocPages").since(1, 2, 9).generated(false, false)
-        .acl(&["connect:write"]).args(&NODE_ALLOC_PAGES_ARGS).ret(&NODE_ALLOC_PAGES_RET),
+        .acl(&["connect:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&NODE_ALLOC_PAGES_ARGS).ret(&NODE_ALLOC_PAGES_RET),
     Procedure::event(&PROGRAM, 348, "domain_event_callback_agent_lifecycle").since(1, 2, 11).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_AGENT_LIFECYCLE_MSG),
     Procedure::call(&PROGRAM, 349, "domain_get_fsinfo").c_name("virDomainGetFSInfo").since(1, 2, 11).generated(false, false)
-        .acl(&["domain:fs_freeze"]).args(&DOMAIN_GET_FSINFO_ARGS).ret(&DOMAIN_GET_FSINFO_RET),
+        .acl(&["domain:fs_freeze"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_GET_FSINFO_ARGS).ret(&DOMAIN_GET_FSINFO_RET),
     Procedure::call(&PROGRAM, 350, "domain_define_xml_flags").c_name("virDomainDefineXMLFlags").since(1, 2, 12).generated(true, true).high()
-        .acl(&["domain:write", "domain:save"]).args(&DOMAIN_DEFINE_XML_FLAGS_ARGS).ret(&DOMAIN_DEFINE_XML_FLAGS_RET),
+        .acl(&["domain:write", "domain:save"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_DEFINE_XML_FLAGS_ARGS).ret(&DOMAIN_DEFINE_XML_FLAGS_RET),
     Procedure::call(&PROGRAM, 351, "domain_get_iothread_info").c_name("virDomainGetIOThreadInfo").since(1, 2, 14).generated(false, false)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_IOTHREAD_INFO_ARGS).ret(&DOMAIN_GET_IOTHREAD_INFO_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_IOTHREAD_INFO_ARGS).ret(&DOMAIN_GET_IOTHREAD_INFO_RET),
     Procedure::call(&PROGRAM, 352, "domain_pin_iothread").c_name("virDomainPinIOThread").since(1, 2, 14).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_PIN_IOTHREAD_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_PIN_IOTHREAD_ARGS),
     Procedure::call(&PROGRAM, 353, "domain_interface_addresses").c_name("virDomainInterfaceAddresses").since(1, 2, 14).generated(false, false)
-        .acl(&["domain:read", "domain:write::source:VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT"]).args(&DOMAIN_INTERFACE_ADDRESSES_ARGS).ret(&DOMAIN_INTERFACE_ADDRESSES_RET),
+        .acl(&["domain:read", "domain:write::source:VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_INTERFACE_ADDRESSES_ARGS).ret(&DOMAIN_INTERFACE_ADDRESSES_RET),
     Procedure::event(&PROGRAM, 354, "domain_event_callback_device_added").since(1, 2, 15).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_DEVICE_ADDED_MSG),
     Procedure::call(&PROGRAM, 355, "domain_add_iothread").c_name("virDomainAddIOThread").since(1, 2, 15).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_ADD_IOTHREAD_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_ADD_IOTHREAD_ARGS),
     Procedure::call(&PROGRAM, 356, "domain_del_iothread").c_name("virDomainDelIOThread").since(1, 2, 15).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_DEL_IOTHREAD_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_DEL_IOTHREAD_ARGS),
     Procedure::call(&PROGRAM, 357, "domain_set_user_password").c_name("virDomainSetUserPassword").since(1, 2, 16).generated(true, true)
-        .acl(&["domain:set_password"]).args(&DOMAIN_SET_USER_PASSWORD_ARGS),
+        .acl(&["domain:set_password"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_USER_PASSWORD_ARGS),
     Procedure::call(&PROGRAM, 358, "domain_rename").c_name("virDomainRename").since(1, 2, 19).generated(false, true)
-        .acl(&["domain:write", "domain:save"]).args(&DOMAIN_RENAME_ARGS).ret(&DOMAIN_RENAME_RET),
+        .acl(&["domain:write", "domain:save"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_RENAME_ARGS).ret(&DOMAIN_RENAME_RET),
     Procedure::event(&PROGRAM, 359, "domain_event_callback_migration_iteration").since(1, 3, 2).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_MIGRATION_ITERATION_MSG),
     Procedure::call(&PROGRAM, 360, "connect_register_close_callback").c_name("virConnectRegisterCloseCallback").since(0, 10, 0).generated(false, false).high()
-        .acl(&["connect:getattr"]),
+        .acl(&["connect:getattr"]).error_domain(ErrorDomain::DOMAIN),
     Procedure::call(&PROGRAM, 361, "connect_unregister_close_callback").c_name("virConnectUnregisterCloseCallback").since(0, 10, 0).generated(false, false).high()
-        .acl(&["connect:getattr"]),
+        .acl(&["connect:getattr"]).error_domain(ErrorDomain::DOMAIN),
     Procedure::event(&PROGRAM, 362, "connect_event_connection_closed").generated(false, false)
         .acl(&["none"]).args(&CONNECT_EVENT_CONNECTION_CLOSED_MSG),
     Procedure::event(&PROGRAM, 363, "domain_event_callback_job_completed").since(1, 3, 3).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_JOB_COMPLETED_MSG),
     Procedure::call(&PROGRAM, 364, "domain_migrate_start_post_copy").c_name("virDomainMigrateStartPostCopy").since(1, 3, 3).generated(true, true)
-        .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_START_POST_COPY_ARGS),
+        .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_START_POST_COPY_ARGS),
     Procedure::call(&PROGRAM, 365, "domain_get_perf_events").c_name("virDomainGetPerfEvents").since(1, 3, 3).generated(false, false)
         .acl(&["domain:read"]).args(&DOMAIN_GET_PERF_EVENTS_ARGS).ret(&DOMAIN_GET_PERF_EVENTS_RET),
     Procedure::call(&PROGRAM, 366, "domain_set_perf_events").c_name("virDomainSetPerfEvents").since(1, 3, 3).generated(true, true)
@@ -1567,175 +1568,175 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
     Procedure::event(&PROGRAM, 367, "domain_event_callback_device_removal_failed").since(1, 3, 4).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_DEVICE_REMOVAL_FAILED_MSG),
     Procedure::call(&PROGRAM, 368, "connect_storage_pool_event_register_any").c_name("virConnectStoragePoolEventRegisterAny").since(2, 0, 0).generated(false, false).high()
-        .acl(&["connect:search_storage_pools"]).acl_filter(&["storage_pool:getattr"]).event_class(EventClass::StoragePool).args(&CONNECT_STORAGE_POOL_EVENT_REGISTER_ANY_ARGS).ret(&CONNECT_STORAGE_POOL_EVENT_REGISTER_ANY_RET),
+        .acl(&["connect:search_storage_pools"]).acl_filter(&["storage_pool:getattr"]).event_class(EventClass::StoragePool).error_domain(ErrorDomain::STORAGE).args(&CONNECT_STORAGE_POOL_EVENT_REGISTER_ANY_ARGS).ret(&CONNECT_STORAGE_POOL_EVENT_REGISTER_ANY_RET),
     Procedure::call(&PROGRAM, 369, "connect_storage_pool_event_deregister_any").c_name("virConnectStoragePoolEventDeregisterAny").since(2, 0, 0).generated(false, false).high()
-        .acl(&["connect:read"]).event_class(EventClass::StoragePool).args(&CONNECT_STORAGE_POOL_EVENT_DEREGISTER_ANY_ARGS),
+        .acl(&["connect:read"]).event_class(EventClass::StoragePool).error_domain(ErrorDomain::STORAGE).args(&CONNECT_STORAGE_POOL_EVENT_DEREGISTER_ANY_ARGS),
     Procedure::event(&PROGRAM, 370, "storage_pool_event_lifecycle").since(2, 0, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::StoragePool).args(&STORAGE_POOL_EVENT_LIFECYCLE_MSG),
     Procedure::call(&PROGRAM, 371, "domain_get_guest_vcpus").c_name("virDomainGetGuestVcpus").since(2, 0, 0).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_GET_GUEST_VCPUS_ARGS).ret(&DOMAIN_GET_GUEST_VCPUS_RET),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_GET_GUEST_VCPUS_ARGS).ret(&DOMAIN_GET_GUEST_VCPUS_RET),
     Procedure::call(&PROGRAM, 372, "domain_set_guest_vcpus").c_name("virDomainSetGuestVcpus").since(2, 0, 0).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_SET_GUEST_VCPUS_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_GUEST_VCPUS_ARGS),
     Procedure::event(&PROGRAM, 373, "storage_pool_event_refresh").since(2, 0, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::StoragePool).args(&STORAGE_POOL_EVENT_REFRESH_MSG),
     Procedure::call(&PROGRAM, 374, "connect_node_device_event_register_any").c_name("virConnectNodeDeviceEventRegisterAny").since(2, 2, 0).generated(false, false).high()
-        .acl(&["connect:search_node_devices"]).acl_filter(&["node_device:getattr"]).event_class(EventClass::NodeDevice).args(&CONNECT_NODE_DEVICE_EVENT_REGISTER_ANY_ARGS).ret(&CONNECT_NODE_DEVICE_EVENT_REGISTER_ANY_RET),
+        .acl(&["connect:search_node_devices"]).acl_filter(&["node_device:getattr"]).event_class(EventClass::NodeDevice).error_domain(ErrorDomain::NODEDEV).args(&CONNECT_NODE_DEVICE_EVENT_REGISTER_ANY_ARGS).ret(&CONNECT_NODE_DEVICE_EVENT_REGISTER_ANY_RET),
     Procedure::call(&PROGRAM, 375, "connect_node_device_event_deregister_any").c_name("virConnectNodeDeviceEventDeregisterAny").since(2, 2, 0).generated(false, false).high()
-        .acl(&["connect:read"]).event_class(EventClass::NodeDevice).args(&CONNECT_NODE_DEVICE_EVENT_DEREGISTER_ANY_ARGS),
+        .acl(&["connect:read"]).event_class(EventClass::NodeDevice).error_domain(ErrorDomain::NODEDEV).args(&CONNECT_NODE_DEVICE_EVENT_DEREGISTER_ANY_ARGS),
     Procedure::event(&PROGRAM, 376, "node_device_event_lifecycle").since(2, 2, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::NodeDevice).args(&NODE_DEVICE_EVENT_LIFECYCLE_MSG),
     Procedure::event(&PROGRAM, 377, "node_device_event_update").since(2, 2, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::NodeDevice).args(&NODE_DEVICE_EVENT_UPDATE_MSG),
     Procedure::call(&PROGRAM, 378, "storage_vol_get_info_flags").c_name("virStorageVolGetInfoFlags").since(3, 0, 0).generated(false, true).high()
-        .acl(&["storage_vol:read"]).args(&STORAGE_VOL_GET_INFO_FLAGS_ARGS).ret(&STORAGE_VOL_GET_INFO_FLAGS_RET),
+        .acl(&["storage_vol:read"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_VOL_GET_INFO_FLAGS_ARGS).ret(&STORAGE_VOL_GET_INFO_FLAGS_RET),
     Procedure::event(&PROGRAM, 379, "domain_event_callback_metadata_change").since(3, 0, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_METADATA_CHANGE_MSG),
     Procedure::call(&PROGRAM, 380, "connect_secret_event_register_any").c_name("virConnectSecretEventRegisterAny").since(3, 0, 0).generated(false, false).high()
-        .acl(&["connect:search_secrets"]).acl_filter(&["secret:getattr"]).event_class(EventClass::Secret).args(&CONNECT_SECRET_EVENT_REGISTER_ANY_ARGS).ret(&CONNECT_SECRET_EVENT_REGISTER_ANY_RET),
+        .acl(&["connect:search_secrets"]).acl_filter(&["secret:getattr"]).event_class(EventClass::Secret).error_domain(ErrorDomain::SECRET).args(&CONNECT_SECRET_EVENT_REGISTER_ANY_ARGS).ret(&CONNECT_SECRET_EVENT_REGISTER_ANY_RET),
     Procedure::call(&PROGRAM, 381, "connect_secret_event_deregister_any").c_name("virConnectSecretEventDeregisterAny").since(3, 0, 0).generated(false, false).high()
-        .acl(&["connect:read"]).event_class(EventClass::Secret).args(&CONNECT_SECRET_EVENT_DEREGISTER_ANY_ARGS),
+        .acl(&["connect:read"]).event_class(EventClass::Secret).error_domain(ErrorDomain::SECRET).args(&CONNECT_SECRET_EVENT_DEREGISTER_ANY_ARGS),
     Procedure::event(&PROGRAM, 382, "secret_event_lifecycle").since(3, 0, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Secret).args(&SECRET_EVENT_LIFECYCLE_MSG),
     Procedure::event(&PROGRAM, 383, "secret_event_value_changed").since(3, 0, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Secret).args(&SECRET_EVENT_VALUE_CHANGED_MSG),
     Procedure::call(&PROGRAM, 384, "domain_set_vcpu").c_name("virDomainSetVcpu").since(3, 1, 0).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_SET_VCPU_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_VCPU_ARGS),
     Procedure::event(&PROGRAM, 385, "domain_event_block_threshold").since(3, 2, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_BLOCK_THRESHOLD_MSG),
     Procedure::call(&PROGRAM, 386, "domain_set_block_threshold").c_name("virDomainSetBlockThreshold").since(3, 1, 0).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_SET_BLOCK_THRESHOLD_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_BLOCK_THRESHOLD_ARGS),
     Procedure::call(&PROGRAM, 387, "domain_migrate_get_max_downtime").c_name("virDomainMigrateGetMaxDowntime").since(3, 7, 0).generated(true, true)
-        .acl(&["domain:migrate"]).args(&DOMAIN_MIGRATE_GET_MAX_DOWNTIME_ARGS).ret(&DOMAIN_MIGRATE_GET_MAX_DOWNTIME_RET),
+        .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_MIGRATE_GET_MAX_DOWNTIME_ARGS).ret(&DOMAIN_MIGRATE_GET_MAX_DOWNTIME_RET),
     Procedure::call(&PROGRAM, 388, "domain_managed_save_get_xml_desc").c_name("virDomainManagedSaveGetXMLDesc").since(3, 7, 0).generated(true, true)
-        .acl(&["domain:read", "domain:read_secure:VIR_DOMAIN_SAVE_IMAGE_XML_SECURE"]).args(&DOMAIN_MANAGED_SAVE_GET_XML_DESC_ARGS).ret(&DOMAIN_MANAGED_SAVE_GET_XML_DESC_RET),
+        .acl(&["domain:read", "domain:read_secure:VIR_DOMAIN_SAVE_IMAGE_XML_SECURE"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_MANAGED_SAVE_GET_XML_DESC_ARGS).ret(&DOMAIN_MANAGED_SAVE_GET_XML_DESC_RET),
     Procedure::call(&PROGRAM, 389, "domain_managed_save_define_xml").c_name("virDomainManagedSaveDefineXML").since(3, 7, 0).generated(true, true)
-        .acl(&["domain:write", "domain:hibernate"]).args(&DOMAIN_MANAGED_SAVE_DEFINE_XML_ARGS),
+        .acl(&["domain:write", "domain:hibernate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MANAGED_SAVE_DEFINE_XML_ARGS),
     Procedure::call(&PROGRAM, 390, "domain_set_lifecycle_action").c_name("virDomainSetLifecycleAction").since(3, 9, 0).generated(true, true)
         .acl(&["domain:write"]).args(&DOMAIN_SET_LIFECYCLE_ACTION_ARGS),
     Procedure::call(&PROGRAM, 391, "storage_pool_lookup_by_target_path").c_name("virStoragePoolLookupByTargetPath").since(4, 1, 0).generated(true, true).high()
-        .acl(&["storage_pool:getattr"]).args(&STORAGE_POOL_LOOKUP_BY_TARGET_PATH_ARGS).ret(&STORAGE_POOL_LOOKUP_BY_TARGET_PATH_RET),
+        .acl(&["storage_pool:getattr"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_POOL_LOOKUP_BY_TARGET_PATH_ARGS).ret(&STORAGE_POOL_LOOKUP_BY_TARGET_PATH_RET),
     Procedure::call(&PROGRAM, 392, "domain_detach_device_alias").c_name("virDomainDetachDeviceAlias").since(4, 4, 0).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_DETACH_DEVICE_ALIAS_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_DETACH_DEVICE_ALIAS_ARGS),
     Procedure::call(&PROGRAM, 393, "connect_compare_hypervisor_cpu").c_name("virConnectCompareHypervisorCPU").since(4, 4, 0).generated(true, true)
-        .acl(&["connect:write"]).args(&CONNECT_COMPARE_HYPERVISOR_CPU_ARGS).ret(&CONNECT_COMPARE_HYPERVISOR_CPU_RET),
+        .acl(&["connect:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&CONNECT_COMPARE_HYPERVISOR_CPU_ARGS).ret(&CONNECT_COMPARE_HYPERVISOR_CPU_RET),
     Procedure::call(&PROGRAM, 394, "connect_baseline_hypervisor_cpu").c_name("virConnectBaselineHypervisorCPU").since(4, 4, 0).generated(true, true)
-        .acl(&["connect:write"]).args(&CONNECT_BASELINE_HYPERVISOR_CPU_ARGS).ret(&CONNECT_BASELINE_HYPERVISOR_CPU_RET),
+        .acl(&["connect:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&CONNECT_BASELINE_HYPERVISOR_CPU_ARGS).ret(&CONNECT_BASELINE_HYPERVISOR_CPU_RET),
     Procedure::call(&PROGRAM, 395, "node_get_sev_info").c_name("virNodeGetSEVInfo").since(4, 5, 0).generated(false, false)
-        .acl(&["connect:read"]).args(&NODE_GET_SEV_INFO_ARGS).ret(&NODE_GET_SEV_INFO_RET),
+        .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).writes().args(&NODE_GET_SEV_INFO_ARGS).ret(&NODE_GET_SEV_INFO_RET),
     Procedure::call(&PROGRAM, 396, "domain_get_launch_security_info").c_name("virDomainGetLaunchSecurityInfo").since(4, 5, 0).generated(false, false)
         .acl(&["domain:read"]).args(&DOMAIN_GET_LAUNCH_SECURITY_INFO_ARGS).ret(&DOMAIN_GET_LAUNCH_SECURITY_INFO_RET),
     Procedure::call(&PROGRAM, 397, "nwfilter_binding_lookup_by_port_dev").c_name("virNWFilterBindingLookupByPortDev").since(4, 5, 0).generated(true, true).high()
-        .acl(&["nwfilter_binding:getattr"]).args(&NWFILTER_BINDING_LOOKUP_BY_PORT_DEV_ARGS).ret(&NWFILTER_BINDING_LOOKUP_BY_PORT_DEV_RET),
+        .acl(&["nwfilter_binding:getattr"]).error_domain(ErrorDomain::NWFILTER).args(&NWFILTER_BINDING_LOOKUP_BY_PORT_DEV_ARGS).ret(&NWFILTER_BINDING_LOOKUP_BY_PORT_DEV_RET),
     Procedure::call(&PROGRAM, 398, "nwfilter_binding_get_xml_desc").c_name("virNWFilterBindingGetXMLDesc").since(4, 5, 0).generated(true, true).high()
-        .acl(&["nwfilter_binding:read"]).args(&NWFILTER_BINDING_GET_XML_DESC_ARGS).ret(&NWFILTER_BINDING_GET_XML_DESC_RET),
+        .acl(&["nwfilter_binding:read"]).error_domain(ErrorDomain::NWFILTER).args(&NWFILTER_BINDING_GET_XML_DESC_ARGS).ret(&NWFILTER_BINDING_GET_XML_DESC_RET),
     Procedure::call(&PROGRAM, 399, "nwfilter_binding_create_xml").c_name("virNWFilterBindingCreateXML").since(4, 5, 0).generated(true, true).high()
-        .acl(&["nwfilter_binding:create"]).args(&NWFILTER_BINDING_CREATE_XML_ARGS).ret(&NWFILTER_BINDING_CREATE_XML_RET),
+        .acl(&["nwfilter_binding:create"]).error_domain(ErrorDomain::NWFILTER).writes().args(&NWFILTER_BINDING_CREATE_XML_ARGS).ret(&NWFILTER_BINDING_CREATE_XML_RET),
     Procedure::call(&PROGRAM, 400, "nwfilter_binding_delete").c_name("virNWFilterBindingDelete").since(4, 5, 0).generated(true, true).high()
-        .acl(&["nwfilter_binding:delete"]).args(&NWFILTER_BINDING_DELETE_ARGS),
+        .acl(&["nwfilter_binding:delete"]).error_domain(ErrorDomain::NWFILTER).writes().args(&NWFILTER_BINDING_DELETE_ARGS),
     Procedure::call(&PROGRAM, 401, "connect_list_all_nwfilter_bindings").c_name("virConnectListAllNWFilterBindings").since(4, 5, 0).generated(true, true).high()
-        .acl(&["connect:search_nwfilter_bindings"]).acl_filter(&["nwfilter_binding:getattr"]).args(&CONNECT_LIST_ALL_NWFILTER_BINDINGS_ARGS).ret(&CONNECT_LIST_ALL_NWFILTER_BINDINGS_RET),
+        .acl(&["connect:search_nwfilter_bindings"]).acl_filter(&["nwfilter_binding:getattr"]).error_domain(ErrorDomain::NWFILTER).args(&CONNECT_LIST_ALL_NWFILTER_BINDINGS_ARGS).ret(&CONNECT_LIST_ALL_NWFILTER_BINDINGS_RET),
     Procedure::call(&PROGRAM, 402, "domain_set_iothread_params").c_name("virDomainSetIOThreadParams").since(4, 10, 0).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_SET_IOTHREAD_PARAMS_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_IOTHREAD_PARAMS_ARGS),
     Procedure::call(&PROGRAM, 403, "connect_get_storage_pool_capabilities").c_name("virConnectGetStoragePoolCapabilities").since(5, 2, 0).generated(true, true)
-        .acl(&["connect:read"]).args(&CONNECT_GET_STORAGE_POOL_CAPABILITIES_ARGS).ret(&CONNECT_GET_STORAGE_POOL_CAPABILITIES_RET),
+        .acl(&["connect:read"]).error_domain(ErrorDomain::STORAGE).args(&CONNECT_GET_STORAGE_POOL_CAPABILITIES_ARGS).ret(&CONNECT_GET_STORAGE_POOL_CAPABILITIES_RET),
     Procedure::call(&PROGRAM, 404, "network_list_all_ports").c_name("virNetworkListAllPorts").since(5, 5, 0).generated(true, true).high()
-        .acl(&["network:search_ports"]).acl_filter(&["network_port:getattr"]).args(&NETWORK_LIST_ALL_PORTS_ARGS).ret(&NETWORK_LIST_ALL_PORTS_RET),
+        .acl(&["network:search_ports"]).acl_filter(&["network_port:getattr"]).error_domain(ErrorDomain::NETWORK).args(&NETWORK_LIST_ALL_PORTS_ARGS).ret(&NETWORK_LIST_ALL_PORTS_RET),
     Procedure::call(&PROGRAM, 405, "network_port_lookup_by_uuid").c_name("virNetworkPortLookupByUUID").since(5, 5, 0).generated(true, true).high()
-        .acl(&["network_port:getattr"]).args(&NETWORK_PORT_LOOKUP_BY_UUID_ARGS).ret(&NETWORK_PORT_LOOKUP_BY_UUID_RET),
+        .acl(&["network_port:getattr"]).error_domain(ErrorDomain::NETWORK).args(&NETWORK_PORT_LOOKUP_BY_UUID_ARGS).ret(&NETWORK_PORT_LOOKUP_BY_UUID_RET),
     Procedure::call(&PROGRAM, 406, "network_port_create_xml").c_name("virNetworkPortCreateXML").since(5, 5, 0).generated(true, true)
-        .acl(&["network_port:create"]).args(&NETWORK_PORT_CREATE_XML_ARGS).ret(&NETWORK_PORT_CREATE_XML_RET),
+        .acl(&["network_port:create"]).error_domain(ErrorDomain::NETWORK).writes().args(&NETWORK_PORT_CREATE_XML_ARGS).ret(&NETWORK_PORT_CREATE_XML_RET),
     Procedure::call(&PROGRAM, 407, "network_port_get_parameters").c_name("virNetworkPortGetParameters").since(5, 5, 0).generated(false, false)
-        .acl(&["network_port:read"]).args(&NETWORK_PORT_GET_PARAMETERS_ARGS).ret(&NETWORK_PORT_GET_PARAMETERS_RET),
+        .acl(&["network_port:read"]).error_domain(ErrorDomain::NETWORK).args(&NETWORK_PORT_GET_PARAMETERS_ARGS).ret(&NETWORK_PORT_GET_PARAMETERS_RET),
     Procedure::call(&PROGRAM, 408, "network_port_set_parameters").c_name("virNetworkPortSetParameters").since(5, 5, 0).generated(true, true)
-        .acl(&["network_port:write"]).args(&NETWORK_PORT_SET_PARAMETERS_ARGS),
+        .acl(&["network_port:write"]).error_domain(ErrorDomain::NETWORK).writes().args(&NETWORK_PORT_SET_PARAMETERS_ARGS),
     Procedure::call(&PROGRAM, 409, "network_port_get_xml_desc").c_name("virNetworkPortGetXMLDesc").since(5, 5, 0).generated(true, true)
-        .acl(&["network_port:read"]).args(&NETWORK_PORT_GET_XML_DESC_ARGS).ret(&NETWORK_PORT_GET_XML_DESC_RET),
+        .acl(&["network_port:read"]).error_domain(ErrorDomain::NETWORK).args(&NETWORK_PORT_GET_XML_DESC_ARGS).ret(&NETWORK_PORT_GET_XML_DESC_RET),
     Procedure::call(&PROGRAM, 410, "network_port_delete").c_name("virNetworkPortDelete").since(5, 5, 0).generated(true, true)
-        .acl(&["network_port:delete"]).args(&NETWORK_PORT_DELETE_ARGS),
+        .acl(&["network_port:delete"]).error_domain(ErrorDomain::NETWORK).writes().args(&NETWORK_PORT_DELETE_ARGS),
     Procedure::call(&PROGRAM, 411, "domain_checkpoint_create_xml").c_name("virDomainCheckpointCreateXML").since(5, 6, 0).generated(true, true)
-        .acl(&["domain:checkpoint", "domain:fs_freeze:VIR_DOMAIN_CHECKPOINT_CREATE_QUIESCE"]).args(&DOMAIN_CHECKPOINT_CREATE_XML_ARGS).ret(&DOMAIN_CHECKPOINT_CREATE_XML_RET),
+        .acl(&["domain:checkpoint", "domain:fs_freeze:VIR_DOMAIN_CHECKPOINT_CREATE_QUIESCE"]).error_domain(ErrorDomain::DOMAIN_CHECKPOINT).writes().args(&DOMAIN_CHECKPOINT_CREATE_XML_ARGS).ret(&DOMAIN_CHECKPOINT_CREATE_XML_RET),
     Procedure::call(&PROGRAM, 412, "domain_checkpoint_get_xml_desc").c_name("virDomainCheckpointGetXMLDesc").since(5, 6, 0).generated(true, true)
-        .acl(&["domain:read", "domain:read_secure:VIR_DOMAIN_CHECKPOINT_XML_SECURE"]).args(&DOMAIN_CHECKPOINT_GET_XML_DESC_ARGS).ret(&DOMAIN_CHECKPOINT_GET_XML_DESC_RET),
+        .acl(&["domain:read", "domain:read_secure:VIR_DOMAIN_CHECKPOINT_XML_SECURE"]).error_domain(ErrorDomain::DOMAIN_CHECKPOINT).args(&DOMAIN_CHECKPOINT_GET_XML_DESC_ARGS).ret(&DOMAIN_CHECKPOINT_GET_XML_DESC_RET),
     Procedure::call(&PROGRAM, 413, "domain_list_all_checkpoints").c_name("virDomainListAllCheckpoints").since(5, 6, 0).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_LIST_ALL_CHECKPOINTS_ARGS).ret(&DOMAIN_LIST_ALL_CHECKPOINTS_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN_CHECKPOINT).args(&DOMAIN_LIST_ALL_CHECKPOINTS_ARGS).ret(&DOMAIN_LIST_ALL_CHECKPOINTS_RET),
     Procedure::call(&PROGRAM, 414, "domain_checkpoint_list_all_children").c_name("virDomainCheckpointListAllChildren").since(5, 6, 0).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_CHECKPOINT_LIST_ALL_CHILDREN_ARGS).ret(&DOMAIN_CHECKPOINT_LIST_ALL_CHILDREN_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN_CHECKPOINT).args(&DOMAIN_CHECKPOINT_LIST_ALL_CHILDREN_ARGS).ret(&DOMAIN_CHECKPOINT_LIST_ALL_CHILDREN_RET),
     Procedure::call(&PROGRAM, 415, "domain_checkpoint_lookup_by_name").c_name("virDomainCheckpointLookupByName").since(5, 6, 0).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_CHECKPOINT_LOOKUP_BY_NAME_ARGS).ret(&DOMAIN_CHECKPOINT_LOOKUP_BY_NAME_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN_CHECKPOINT).args(&DOMAIN_CHECKPOINT_LOOKUP_BY_NAME_ARGS).ret(&DOMAIN_CHECKPOINT_LOOKUP_BY_NAME_RET),
     Procedure::call(&PROGRAM, 416, "domain_checkpoint_get_parent").c_name("virDomainCheckpointGetParent").since(5, 6, 0).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_CHECKPOINT_GET_PARENT_ARGS).ret(&DOMAIN_CHECKPOINT_GET_PARENT_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN_CHECKPOINT).args(&DOMAIN_CHECKPOINT_GET_PARENT_ARGS).ret(&DOMAIN_CHECKPOINT_GET_PARENT_RET),
     Procedure::call(&PROGRAM, 417, "domain_checkpoint_delete").c_name("virDomainCheckpointDelete").since(5, 6, 0).generated(true, true)
-        .acl(&["domain:checkpoint"]).args(&DOMAIN_CHECKPOINT_DELETE_ARGS),
+        .acl(&["domain:checkpoint"]).error_domain(ErrorDomain::DOMAIN_CHECKPOINT).writes().args(&DOMAIN_CHECKPOINT_DELETE_ARGS),
     Procedure::call(&PROGRAM, 418, "domain_get_guest_info").c_name("virDomainGetGuestInfo").since(5, 7, 0).generated(false, false)
         .acl(&["domain:write"]).args(&DOMAIN_GET_GUEST_INFO_ARGS).ret(&DOMAIN_GET_GUEST_INFO_RET),
     Procedure::call(&PROGRAM, 419, "connect_set_identity").c_name("virConnectSetIdentity").since(5, 8, 0).generated(true, false)
-        .acl(&["connect:write"]).args(&CONNECT_SET_IDENTITY_ARGS),
+        .acl(&["connect:write"]).error_domain(ErrorDomain::DOMAIN).args(&CONNECT_SET_IDENTITY_ARGS),
     Procedure::call(&PROGRAM, 420, "domain_agent_set_response_timeout").c_name("virDomainAgentSetResponseTimeout").since(5, 10, 0).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_AGENT_SET_RESPONSE_TIMEOUT_ARGS).ret(&DOMAIN_AGENT_SET_RESPONSE_TIMEOUT_RET),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_AGENT_SET_RESPONSE_TIMEOUT_ARGS).ret(&DOMAIN_AGENT_SET_RESPONSE_TIMEOUT_RET),
     Procedure::call(&PROGRAM, 421, "domain_backup_begin").c_name("virDomainBackupBegin").since(6, 0, 0).generated(true, true)
-        .acl(&["domain:checkpoint", "domain:block_write"]).args(&DOMAIN_BACKUP_BEGIN_ARGS),
+        .acl(&["domain:checkpoint", "domain:block_write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_BACKUP_BEGIN_ARGS),
     Procedure::call(&PROGRAM, 422, "domain_backup_get_xml_desc").c_name("virDomainBackupGetXMLDesc").since(6, 0, 0).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_BACKUP_GET_XML_DESC_ARGS).ret(&DOMAIN_BACKUP_GET_XML_DESC_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_BACKUP_GET_XML_DESC_ARGS).ret(&DOMAIN_BACKUP_GET_XML_DESC_RET),
     Procedure::event(&PROGRAM, 423, "domain_event_memory_failure").since(6, 9, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_MEMORY_FAILURE_MSG),
     Procedure::call(&PROGRAM, 424, "domain_authorized_ssh_keys_get").c_name("virDomainAuthorizedSSHKeysGet").since(6, 10, 0).generated(false, false)
-        .acl(&["domain:write"]).args(&DOMAIN_AUTHORIZED_SSH_KEYS_GET_ARGS).ret(&DOMAIN_AUTHORIZED_SSH_KEYS_GET_RET),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_AUTHORIZED_SSH_KEYS_GET_ARGS).ret(&DOMAIN_AUTHORIZED_SSH_KEYS_GET_RET),
     Procedure::call(&PROGRAM, 425, "domain_authorized_ssh_keys_set").c_name("virDomainAuthorizedSSHKeysSet").since(6, 10, 0).generated(false, false)
-        .acl(&["domain:write"]).args(&DOMAIN_AUTHORIZED_SSH_KEYS_SET_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_AUTHORIZED_SSH_KEYS_SET_ARGS),
     Procedure::call(&PROGRAM, 426, "domain_get_messages").c_name("virDomainGetMessages").since(7, 1, 0).generated(false, false)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_MESSAGES_ARGS).ret(&DOMAIN_GET_MESSAGES_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_MESSAGES_ARGS).ret(&DOMAIN_GET_MESSAGES_RET),
     Procedure::call(&PROGRAM, 427, "domain_start_dirty_rate_calc").c_name("virDomainStartDirtyRateCalc").since(7, 2, 0).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_START_DIRTY_RATE_CALC_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_START_DIRTY_RATE_CALC_ARGS),
     Procedure::call(&PROGRAM, 428, "node_device_define_xml").c_name("virNodeDeviceDefineXML").since(7, 3, 0).generated(true, true)
-        .acl(&["node_device:write", "node_device:save"]).args(&NODE_DEVICE_DEFINE_XML_ARGS).ret(&NODE_DEVICE_DEFINE_XML_RET),
+        .acl(&["node_device:write", "node_device:save"]).error_domain(ErrorDomain::NODEDEV).writes().args(&NODE_DEVICE_DEFINE_XML_ARGS).ret(&NODE_DEVICE_DEFINE_XML_RET),
     Procedure::call(&PROGRAM, 429, "node_device_undefine").c_name("virNodeDeviceUndefine").since(7, 3, 0).generated(true, true).high()
-        .acl(&["node_device:delete"]).args(&NODE_DEVICE_UNDEFINE_ARGS),
+        .acl(&["node_device:delete"]).error_domain(ErrorDomain::NODEDEV).writes().args(&NODE_DEVICE_UNDEFINE_ARGS),
     Procedure::call(&PROGRAM, 430, "node_device_create").c_name("virNodeDeviceCreate").since(7, 3, 0).generated(true, true).high()
-        .acl(&["node_device:start"]).args(&NODE_DEVICE_CREATE_ARGS),
+        .acl(&["node_device:start"]).error_domain(ErrorDomain::NODEDEV).writes().args(&NODE_DEVICE_CREATE_ARGS),
     Procedure::call(&PROGRAM, 431, "nwfilter_define_xml_flags").c_name("virNWFilterDefineXMLFlags").since(7, 7, 0).generated(true, true).high()
-        .acl(&["nwfilter:write", "nwfilter:save"]).args(&NWFILTER_DEFINE_XML_FLAGS_ARGS).ret(&NWFILTER_DEFINE_XML_FLAGS_RET),
+        .acl(&["nwfilter:write", "nwfilter:save"]).error_domain(ErrorDomain::NWFILTER).writes().args(&NWFILTER_DEFINE_XML_FLAGS_ARGS).ret(&NWFILTER_DEFINE_XML_FLAGS_RET),
     Procedure::call(&PROGRAM, 432, "network_define_xml_flags").c_name("virNetworkDefineXMLFlags").since(7, 7, 0).generated(true, true).high()
-        .acl(&["network:write", "network:save"]).args(&NETWORK_DEFINE_XML_FLAGS_ARGS).ret(&NETWORK_DEFINE_XML_FLAGS_RET),
+        .acl(&["network:write", "network:save"]).error_domain(ErrorDomain::NETWORK).writes().args(&NETWORK_DEFINE_XML_FLAGS_ARGS).ret(&NETWORK_DEFINE_XML_FLAGS_RET),
     Procedure::call(&PROGRAM, 433, "node_device_get_autostart").c_name("virNodeDeviceGetAutostart").since(7, 8, 0).generated(true, true).high()
-        .acl(&["node_device:read"]).args(&NODE_DEVICE_GET_AUTOSTART_ARGS).ret(&NODE_DEVICE_GET_AUTOSTART_RET),
+        .acl(&["node_device:read"]).error_domain(ErrorDomain::NODEDEV).args(&NODE_DEVICE_GET_AUTOSTART_ARGS).ret(&NODE_DEVICE_GET_AUTOSTART_RET),
     Procedure::call(&PROGRAM, 434, "node_device_set_autostart").c_name("virNodeDeviceSetAutostart").since(7, 8, 0).generated(true, true).high()
-        .acl(&["node_device:write"]).args(&NODE_DEVICE_SET_AUTOSTART_ARGS),
+        .acl(&["node_device:write"]).error_domain(ErrorDomain::NODEDEV).writes().args(&NODE_DEVICE_SET_AUTOSTART_ARGS),
     Procedure::call(&PROGRAM, 435, "node_device_is_persistent").c_name("virNodeDeviceIsPersistent").since(7, 8, 0).generated(true, true).high()
-        .acl(&["node_device:read"]).args(&NODE_DEVICE_IS_PERSISTENT_ARGS).ret(&NODE_DEVICE_IS_PERSISTENT_RET),
+        .acl(&["node_device:read"]).error_domain(ErrorDomain::NODEDEV).args(&NODE_DEVICE_IS_PERSISTENT_ARGS).ret(&NODE_DEVICE_IS_PERSISTENT_RET),
     Procedure::call(&PROGRAM, 436, "node_device_is_active").c_name("virNodeDeviceIsActive").since(7, 8, 0).generated(true, true).high()
         .acl(&["node_device:read"]).args(&NODE_DEVICE_IS_ACTIVE_ARGS).ret(&NODE_DEVICE_IS_ACTIVE_RET),
     Procedure::call(&PROGRAM, 437, "network_create_xml_flags").c_name("virNetworkCreateXMLFlags").since(7, 8, 0).generated(true, true).high()
-        .acl(&["network:write", "network:start"]).args(&NETWORK_CREATE_XML_FLAGS_ARGS).ret(&NETWORK_CREATE_XML_FLAGS_RET),
+        .acl(&["network:write", "network:start"]).error_domain(ErrorDomain::NETWORK).writes().args(&NETWORK_CREATE_XML_FLAGS_ARGS).ret(&NETWORK_CREATE_XML_FLAGS_RET),
     Procedure::event(&PROGRAM, 438, "domain_event_memory_device_size_change").since(7, 9, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_MEMORY_DEVICE_SIZE_CHANGE_MSG),
     Procedure::call(&PROGRAM, 439, "domain_set_launch_security_state").c_name("virDomainSetLaunchSecurityState").since(8, 0, 0).generated(true, true)
         .acl(&["domain:write"]).args(&DOMAIN_SET_LAUNCH_SECURITY_STATE_ARGS),
     Procedure::call(&PROGRAM, 440, "domain_save_params").c_name("virDomainSaveParams").since(8, 4, 0).generated(true, true)
-        .acl(&["domain:hibernate"]).args(&DOMAIN_SAVE_PARAMS_ARGS),
+        .acl(&["domain:hibernate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SAVE_PARAMS_ARGS),
     Procedure::call(&PROGRAM, 441, "domain_restore_params").c_name("virDomainRestoreParams").since(8, 4, 0).generated(true, true)
-        .acl(&["domain:start", "domain:write"]).args(&DOMAIN_RESTORE_PARAMS_ARGS),
+        .acl(&["domain:start", "domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_RESTORE_PARAMS_ARGS),
     Procedure::call(&PROGRAM, 442, "domain_abort_job_flags").c_name("virDomainAbortJobFlags").since(8, 5, 0).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_ABORT_JOB_FLAGS_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_ABORT_JOB_FLAGS_ARGS),
     Procedure::call(&PROGRAM, 443, "domain_fd_associate").c_name("virDomainFDAssociate").since(9, 0, 0).generated(false, false)
-        .acl(&["domain:write"]).args(&DOMAIN_FD_ASSOCIATE_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_FD_ASSOCIATE_ARGS),
     Procedure::call(&PROGRAM, 444, "network_set_metadata").c_name("virNetworkSetMetadata").since(9, 7, 0).generated(true, true)
-        .acl(&["network:write", "network:save:!VIR_NETWORK_UPDATE_AFFECT_CONFIG|VIR_NETWORK_UPDATE_AFFECT_LIVE", "network:save:VIR_NETWORK_UPDATE_AFFECT_CONFIG"]).args(&NETWORK_SET_METADATA_ARGS),
+        .acl(&["network:write", "network:save:!VIR_NETWORK_UPDATE_AFFECT_CONFIG|VIR_NETWORK_UPDATE_AFFECT_LIVE", "network:save:VIR_NETWORK_UPDATE_AFFECT_CONFIG"]).error_domain(ErrorDomain::NETWORK).writes().args(&NETWORK_SET_METADATA_ARGS),
     Procedure::call(&PROGRAM, 445, "network_get_metadata").c_name("virNetworkGetMetadata").since(9, 7, 0).generated(true, true)
-        .acl(&["network:read"]).args(&NETWORK_GET_METADATA_ARGS).ret(&NETWORK_GET_METADATA_RET),
+        .acl(&["network:read"]).error_domain(ErrorDomain::NETWORK).args(&NETWORK_GET_METADATA_ARGS).ret(&NETWORK_GET_METADATA_RET),
     Procedure::event(&PROGRAM, 446, "network_event_callback_metadata_change").since(9, 8, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Network).args(&NETWORK_EVENT_CALLBACK_METADATA_CHANGE_MSG),
     Procedure::call(&PROGRAM, 447, "node_device_update").c_name("virNodeDeviceUpdate").since(10, 1, 0).generated(true, true).high()
-        .acl(&["node_device:write", "node_device:save:!VIR_NODE_DEVICE_UPDATE_AFFECT_CONFIG|VIR_NODE_DEVICE_UPDATE_AFFECT_LIVE", "node_device:save:VIR_NODE_DEVICE_UPDATE_AFFECT_CONFIG"]).args(&NODE_DEVICE_UPDATE_ARGS),
+        .acl(&["node_device:write", "node_device:save:!VIR_NODE_DEVICE_UPDATE_AFFECT_CONFIG|VIR_NODE_DEVICE_UPDATE_AFFECT_LIVE", "node_device:save:VIR_NODE_DEVICE_UPDATE_AFFECT_CONFIG"]).error_domain(ErrorDomain::NODEDEV).writes().args(&NODE_DEVICE_UPDATE_ARGS),
     Procedure::call(&PROGRAM, 448, "domain_graphics_reload").c_name("virDomainGraphicsReload").since(10, 2, 0).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_GRAPHICS_RELOAD_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_GRAPHICS_RELOAD_ARGS),
     Procedure::call(&PROGRAM, 449, "domain_get_autostart_once").c_name("virDomainGetAutostartOnce").since(11, 2, 0).generated(true, true).high()
-        .acl(&["domain:read"]).args(&DOMAIN_GET_AUTOSTART_ONCE_ARGS).ret(&DOMAIN_GET_AUTOSTART_ONCE_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_AUTOSTART_ONCE_ARGS).ret(&DOMAIN_GET_AUTOSTART_ONCE_RET),
     Procedure::call(&PROGRAM, 450, "domain_set_autostart_once").c_name("virDomainSetAutostartOnce").since(11, 2, 0).generated(true, true).high()
-        .acl(&["domain:write"]).args(&DOMAIN_SET_AUTOSTART_ONCE_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_AUTOSTART_ONCE_ARGS),
     Procedure::call(&PROGRAM, 451, "domain_set_throttle_group").c_name("virDomainSetThrottleGroup").since(11, 2, 0).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_SET_THROTTLE_GROUP_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_THROTTLE_GROUP_ARGS),
     Procedure::call(&PROGRAM, 452, "domain_del_throttle_group").c_name("virDomainDelThrottleGroup").since(11, 2, 0).generated(true, true)
-        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).args(&DOMAIN_DEL_THROTTLE_GROUP_ARGS),
+        .acl(&["domain:write", "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE", "domain:save:VIR_DOMAIN_AFFECT_CONFIG"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_DEL_THROTTLE_GROUP_ARGS),
     Procedure::event(&PROGRAM, 453, "domain_event_nic_mac_change").since(11, 2, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_NIC_MAC_CHANGE_MSG),
     Procedure::event(&PROGRAM, 454, "domain_event_vcpu_removed").since(12, 4, 0).generated(true, true)
@@ -1743,7 +1744,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
     Procedure::event(&PROGRAM, 455, "domain_event_callback_channel_lifecycle").since(12, 4, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_CHANNEL_LIFECYCLE_MSG),
     Procedure::call(&PROGRAM, 456, "domain_announce_interface").c_name("virDomainAnnounceInterface").since(12, 5, 0).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_ANNOUNCE_INTERFACE_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_ANNOUNCE_INTERFACE_ARGS),
 ];
 
 pub(in crate::program) static NONNULL_DOMAIN: Struct = Struct {
