@@ -74,8 +74,8 @@ pub use error::{Error, LibvirtError, ProtocolError, Result};
 pub use events::{DomainEvent, Subscription};
 pub use objects::info;
 pub use objects::{
-    AdminClient, AdminServer, CpuSet, CpuSetError, Domain, DomainCheckpoint, DomainSnapshot, Interface, Network,
-    NetworkPort, NodeDevice, NwFilter, NwFilterBinding, Secret, StoragePool, StorageVol,
+    AdminClient, AdminServer, CpuSet, CpuSetError, Domain, DomainCheckpoint, DomainSnapshot, Interface,
+    Network, NetworkPort, NodeDevice, NwFilter, NwFilterBinding, Secret, StoragePool, StorageVol,
 };
 pub use stream::Stream;
 

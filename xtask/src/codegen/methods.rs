@@ -82,7 +82,12 @@ const OBJECTS: [Object; 16] = [
         "nw_filter_binding",
     ),
     object("Secret", Some(("remote", "nonnull_secret")), &["secret"], "secret"),
-    object("StoragePool", Some(("remote", "nonnull_storage_pool")), &["storage_pool", "storage"], "storage_pool"),
+    object(
+        "StoragePool",
+        Some(("remote", "nonnull_storage_pool")),
+        &["storage_pool", "storage"],
+        "storage_pool",
+    ),
     object("StorageVol", Some(("remote", "nonnull_storage_vol")), &["storage_vol"], "storage_vol"),
     object("AdminConnection", None, &["connect"], ""),
     object("AdminServer", Some(("admin", "nonnull_server")), &["server"], "server"),
@@ -157,8 +162,10 @@ pub(super) fn methods(
     enums: &Enums,
     flags: &Flags,
 ) -> Result<Vec<(String, String)>> {
-    let symbols =
-        Symbols { enums: enums.enums.keys().cloned().collect(), flags: flags.flags.keys().cloned().collect() };
+    let symbols = Symbols {
+        enums: enums.enums.keys().cloned().collect(),
+        flags: flags.flags.keys().cloned().collect(),
+    };
     for (name, entries) in methods {
         let program = model.program(name)?;
         ensure!(PROGRAMS.contains(&name.as_str()), "{name} has no methods");
@@ -179,7 +186,10 @@ pub(super) fn methods(
                 continue;
             }
             let entry = entries.get(&procedure.name).with_context(|| {
-                format!("protocol/methods.toml says nothing of {name}.{}: describe its method", procedure.name)
+                format!(
+                    "protocol/methods.toml says nothing of {name}.{}: describe its method",
+                    procedure.name
+                )
             })?;
             if entry.hand {
                 continue;
@@ -202,7 +212,8 @@ pub(super) fn methods(
 }
 
 fn file(object: &str, body: &str) -> String {
-    let mut out = format!("//! The methods of [`{object}`](crate::{object}) that follow from the definitions.\n\n");
+    let mut out =
+        format!("//! The methods of [`{object}`](crate::{object}) that follow from the definitions.\n\n");
     for (path, names) in [
         ("crate", ["CallOptions", "Result", "Stream", object].as_slice()),
         ("crate::objects", &OBJECTS.map(|of| of.name)),
@@ -211,8 +222,7 @@ fn file(object: &str, body: &str) -> String {
         ("bytes", &["Bytes"]),
         ("std::time", &["Duration"]),
         ("uuid", &["Uuid"]),
-        ("virtwire_proto", &["enums", "flags"]),
-        ("virtwire_proto::program", &["Call", "Version", "remote", "qemu", "lxc", "admin"]),
+        ("virtwire_proto::program", &["Version", "remote", "qemu", "lxc", "admin"]),
         ("virtwire_proto::typed_params", &["TypedParam", "TypedParams"]),
         ("virtwire_proto::xdr", &["Text"]),
     ] {
@@ -226,6 +236,11 @@ fn file(object: &str, body: &str) -> String {
         if !used.is_empty() {
             let _ = writeln!(out, "use {path}::{{{}}};", used.join(", "));
         }
+    }
+    let modules: Vec<_> =
+        ["enums", "flags"].into_iter().filter(|name| body.contains(&format!("{name}::"))).collect();
+    if !modules.is_empty() {
+        let _ = writeln!(out, "use virtwire_proto::{{{}}};", modules.join(", "));
     }
     let _ = writeln!(out, "\nimpl {object} {{\n{}}}", body.trim_start());
     out
@@ -260,8 +275,11 @@ impl<'a> Subject<'a> {
             ensure!(arguments.iter().any(|of| of.c == name), "there is no argument {name}");
         }
         let result = self.result()?;
-        let parameters: Vec<_> =
-            arguments.iter().filter_map(|of| of.parameter.as_ref()).map(|(name, ty)| format!("{name}: {ty}")).collect();
+        let parameters: Vec<_> = arguments
+            .iter()
+            .filter_map(|of| of.parameter.as_ref())
+            .map(|(name, ty)| format!("{name}: {ty}"))
+            .collect();
         let call = result.call(self, &self.args(self.procedure, &arguments));
         let mut body = result.body(&call);
         if let Some(plain) = &self.entry.plain {
@@ -341,10 +359,10 @@ impl<'a> Subject<'a> {
         let more = self.entry.errors.as_ref().map_or_else(String::new, |more| format!("; {more}"));
         paragraph_of(&mut doc, "# Errors");
         lines_of(&mut doc, &format!("As [`{of}::call`](crate::{of}::call){more}."));
-        for function in [older.and_then(|of| of.c_name.as_ref()), self.procedure.c_name.as_ref()] {
-            if let Some(function) = function {
-                let _ = writeln!(doc, "#[doc(alias = {function:?})]");
-            }
+        for function in
+            [older, Some(self.procedure)].into_iter().flatten().filter_map(|of| of.c_name.as_ref())
+        {
+            let _ = writeln!(doc, "#[doc(alias = {function:?})]");
         }
         Ok(doc)
     }

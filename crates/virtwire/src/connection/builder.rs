@@ -181,8 +181,11 @@ impl Builder {
     /// The URI that is meant; `None` where the daemon is to choose.
     fn resolve(&self) -> Result<Option<Uri>> {
         let default = std::env::var("LIBVIRT_DEFAULT_URI").ok();
-        let config =
-            if self.uri.contains("://") { uri::ClientConfig::default() } else { self.client_config("libvirt.conf")? };
+        let config = if self.uri.contains("://") {
+            uri::ClientConfig::default()
+        } else {
+            self.client_config("libvirt.conf")?
+        };
         config.resolve(Some(&self.uri), default.as_deref()).map_err(|error| self.invalid(&error))
     }
 

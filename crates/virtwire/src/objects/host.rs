@@ -6,7 +6,7 @@ use crate::{Connection, Result};
 use std::num::NonZeroUsize;
 use virtwire_proto::enums::{DriverFeature, NodeGetCpuStatsAllCpus, NodeGetMemoryStatsAllCells};
 use virtwire_proto::flags::NodeAllocPagesFlags;
-use virtwire_proto::program::{Call, remote};
+use virtwire_proto::program::remote;
 use virtwire_proto::xdr::Text;
 
 impl Connection {
@@ -30,7 +30,7 @@ impl Connection {
         let args = remote::NodeGetCpuMapArgs { need_map: 1, need_online: 1, flags: 0 };
         let reply = self.call(&args).await?;
         Ok(NodeCpuMap {
-            cpus: count(remote::NodeGetCpuMapArgs::PROCEDURE, reply.ret)?,
+            cpus: count::<remote::NodeGetCpuMapArgs>(reply.ret)?,
             online: CpuSet::from_map(&reply.cpumap),
         })
     }
@@ -87,12 +87,8 @@ impl Connection {
         cell_count: u32,
     ) -> Result<Vec<Vec<u64>>> {
         let Some(of_each) = NonZeroUsize::new(page_sizes.len()) else { return Ok(Vec::new()) };
-        let args = remote::NodeGetFreePagesArgs {
-            pages: page_sizes.to_vec(),
-            start_cell,
-            cell_count,
-            flags: 0,
-        };
+        let args =
+            remote::NodeGetFreePagesArgs { pages: page_sizes.to_vec(), start_cell, cell_count, flags: 0 };
         let counts = self.call(&args).await?.counts;
         Ok(counts.chunks(of_each.get()).map(<[u64]>::to_vec).collect())
     }
@@ -120,7 +116,7 @@ impl Connection {
             cell_count,
             flags: flags.bits(),
         };
-        count(remote::NodeAllocPagesArgs::PROCEDURE, self.call(&args).await?.ret)
+        count::<remote::NodeAllocPagesArgs>(self.call(&args).await?.ret)
     }
 }
 

@@ -30,7 +30,7 @@ use crate::error::ProtocolError;
 use crate::{Error, Result};
 use std::time::{Duration, SystemTime};
 use virtwire_proto::flags::TypedParameterFlags;
-use virtwire_proto::program::Procedure;
+use virtwire_proto::program::Call;
 
 /// The flag by which parameters may be strings: every answer with parameters is to be whole.
 const STRING_OKAY: u32 = TypedParameterFlags::STRING_OKAY.bits();
@@ -52,8 +52,8 @@ macro_rules! object {
         }
 
         impl $crate::$connection {
-            #[doc = concat!("The [`", stringify!($name), "`] that a handle names, such as one out of an event or of")]
-            #[doc = concat!("[`", stringify!($connection), "::call`].")]
+            #[doc = concat!("The [`", stringify!($name), "`](crate::", stringify!($name), ") that a handle names, such")]
+            /// as one out of an event or of a call by the wire's own types.
             #[must_use]
             pub fn $maker(&self, handle: $handle) -> $name {
                 $name { connection: self.clone(), handle }
@@ -67,8 +67,7 @@ macro_rules! object {
                 &self.connection
             }
 
-            #[doc = concat!("What the wire knows it by, for [`", stringify!($connection), "::call`](crate::")]
-            #[doc = concat!(stringify!($connection), "::call).")]
+            /// What the wire knows it by, for a call by the wire's own types.
             #[must_use]
             pub fn handle(&self) -> &$handle {
                 &self.handle
@@ -102,10 +101,11 @@ macro_rules! object {
 
 use object;
 
-/// A number of an answer's that is a count.
-fn count(procedure: &'static Procedure, number: i32) -> Result<u32> {
-    u32::try_from(number).map_err(|_| {
-        Error::Protocol { procedure, source: ProtocolError::Other(format!("expected a count, got {number}")) }
+/// A number of the answer to `C` that is a count.
+fn count<C: Call>(number: i32) -> Result<u32> {
+    u32::try_from(number).map_err(|_| Error::Protocol {
+        procedure: C::PROCEDURE,
+        source: ProtocolError::Other(format!("expected a count, got {number}")),
     })
 }
 

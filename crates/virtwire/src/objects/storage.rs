@@ -103,7 +103,9 @@ impl StorageVol {
     pub async fn info(&self, flags: StorageVolInfoFlags) -> Result<StorageVolInfo> {
         let vol = self.handle.clone();
         if flags.is_empty() {
-            return Ok(StorageVolInfo::from(self.connection.call(&remote::StorageVolGetInfoArgs { vol }).await?));
+            return Ok(StorageVolInfo::from(
+                self.connection.call(&remote::StorageVolGetInfoArgs { vol }).await?,
+            ));
         }
         let args = remote::StorageVolGetInfoFlagsArgs { vol, flags: flags.bits() };
         Ok(StorageVolInfo::from(self.connection.call(&args).await?))

@@ -1,6 +1,6 @@
 //! What a method takes, and how it becomes what the procedure takes.
 
-use super::{Subject, Object, unknown};
+use super::{Object, Subject, unknown};
 use crate::codegen::model::{Limit, Type, limit_name};
 use crate::codegen::names;
 use crate::protocol::Procedure;
@@ -103,9 +103,7 @@ impl<'a> Argument<'a> {
 fn by_kind(of: &Subject<'_>, kind: &str, name: &str, ty: &Type) -> Result<(String, String)> {
     let number = |value: String| match ty {
         Type::Number(number) if number.rust == "u64" => Ok(value),
-        Type::Number(number) => {
-            Ok(format!("{0}::try_from({value}).unwrap_or({0}::MAX)", number.rust))
-        }
+        Type::Number(number) => Ok(format!("{0}::try_from({value}).unwrap_or({0}::MAX)", number.rust)),
         _ => unknown(kind, ty),
     };
     Ok(match (kind, ty) {

@@ -1,6 +1,6 @@
 //! What a method gives, and how it is made from the procedure's answer.
 
-use super::{Subject, Object, unknown};
+use super::{Object, Subject, unknown};
 use crate::codegen::model::{Type, args_name};
 use crate::codegen::names;
 use anyhow::{Context, Result, bail};
@@ -83,14 +83,15 @@ impl Given {
 
     /// The type, the field that it is in, and what becomes of it.
     fn value(of: &Subject<'_>, fields: &[(&str, Type)]) -> Result<(String, String, String)> {
-        let plain = |ty: &str, field: &str| (ty.to_owned(), format!(".{}", names::field(field)), "{}".to_owned());
+        let plain =
+            |ty: &str, field: &str| (ty.to_owned(), format!(".{}", names::field(field)), "{}".to_owned());
         let wrapped = |ty: &str, field: &str, wrap: &str| {
             (ty.to_owned(), format!(".{}", names::field(field)), wrap.to_owned())
         };
         let connection = of.object.connection();
         if let Some(kind) = &of.entry.gives {
             if kind == "nothing" {
-                return Ok(("()".to_owned(), String::new(), "drop({})".to_owned()));
+                return Ok(("()".to_owned(), String::new(), "?{};\nOk(())".to_owned()));
             }
             if let Some(field) = kind.strip_prefix('.') {
                 let found = fields.iter().find(|(name, _)| names::field(name) == *field);
@@ -106,19 +107,17 @@ impl Given {
             }
             let [(field, ty)] = fields else { bail!("the answer is not one field") };
             let call = args_name(of.program, of.procedure);
-            let procedure = format!("{}::{call}::PROCEDURE", of.program.name);
+            let call = format!("{}::{call}", of.program.name);
             return Ok(match (kind.as_str(), ty) {
                 ("bool", Type::Number(_)) => wrapped("bool", field, "{} != 0"),
                 ("count", Type::Number(number)) if number.rust == "i32" => {
                     return Ok((
                         "u32".to_owned(),
                         format!(".{}", names::field(field)),
-                        format!("?count({procedure}, {{}})"),
+                        format!("?count::<{call}>({{}})"),
                     ));
                 }
-                ("milliseconds", Type::Number(_)) => {
-                    wrapped("Duration", field, "Duration::from_millis({})")
-                }
+                ("milliseconds", Type::Number(_)) => wrapped("Duration", field, "Duration::from_millis({})"),
                 ("version", Type::Number(_)) => wrapped("Version", field, "Version::from_number({})"),
                 (kind, Type::Number(number)) => {
                     let path = of.symbols.by_rust_name(kind).with_context(|| format!("no kind {kind}"))?;
@@ -135,8 +134,9 @@ impl Given {
             [] => Ok(("()".to_owned(), String::new(), String::new())),
             [(field, Type::Array(inner, _))] => Ok(match &**inner {
                 Type::Struct(program, name) => {
-                    let object = Object::of(program, name)
-                        .with_context(|| format!("{} of a list needs `gives`", of.path(program, name).unwrap_or_default()))?;
+                    let object = Object::of(program, name).with_context(|| {
+                        format!("{} of a list needs `gives`", of.path(program, name).unwrap_or_default())
+                    })?;
                     let wrap =
                         format!("{{}}.into_iter().map(|of| {connection}.{}(of)).collect()", object.maker);
                     wrapped(&format!("Vec<{}>", object.name), field, &wrap)

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::time::Duration;
 use virtwire_proto::enums::VcpuState;
 use virtwire_proto::flags::{DomainModificationImpact, DomainVcpuFlags};
-use virtwire_proto::program::{Call, remote};
+use virtwire_proto::program::remote;
 use virtwire_proto::typed_params::{TypedParam, TypedParams};
 
 impl Domain {
@@ -23,8 +23,11 @@ impl Domain {
     pub async fn vcpus(&self) -> Result<Vec<VcpuInfo>> {
         let map_len = self.connection.map_len().await?;
         let vcpus = self.info().await?.vcpus;
-        let args =
-            remote::DomainGetVcpusArgs { dom: self.handle.clone(), maxinfo: vcpus.into(), maplen: map_len.into() };
+        let args = remote::DomainGetVcpusArgs {
+            dom: self.handle.clone(),
+            maxinfo: vcpus.into(),
+            maplen: map_len.into(),
+        };
         let reply = self.connection.call(&args).await?;
         // A daemon that sends fewer maps than CPUs has nothing to say of the last.
         let maps = sets(&reply.cpumaps, map_len).chain(std::iter::repeat_with(CpuSet::new));
@@ -58,7 +61,7 @@ impl Domain {
             flags: flags.bits(),
         };
         let reply = self.connection.call(&args).await?;
-        let num = count(remote::DomainGetVcpuPinInfoArgs::PROCEDURE, reply.num)?;
+        let num = count::<remote::DomainGetVcpuPinInfoArgs>(reply.num)?;
         Ok(sets(&reply.cpumaps, map_len).take(num as usize).collect())
     }
 
@@ -105,7 +108,7 @@ impl Domain {
     #[doc(alias = "virDomainGetCPUStats")]
     pub async fn cpu_stats_total(&self) -> Result<TypedParams> {
         let nparams = self.cpu_stats_of(0, -1, 1).await?.nparams;
-        let nparams = count(remote::DomainGetCpuStatsArgs::PROCEDURE, nparams)?;
+        let nparams = count::<remote::DomainGetCpuStatsArgs>(nparams)?;
         if nparams == 0 {
             return Ok(TypedParams::new());
         }
@@ -128,7 +131,7 @@ impl Domain {
         }
         let first = i32::try_from(cpus.start).unwrap_or(i32::MAX);
         let nparams = self.cpu_stats_of(0, first, 1).await?.nparams;
-        let nparams = count(remote::DomainGetCpuStatsArgs::PROCEDURE, nparams)?;
+        let nparams = count::<remote::DomainGetCpuStatsArgs>(nparams)?;
         let mut all = Vec::new();
         let mut start = cpus.start;
         while start < cpus.end && nparams > 0 {
@@ -153,7 +156,7 @@ impl Domain {
     #[doc(alias = "virDomainGetCPUStats")]
     pub async fn cpu_stats_count(&self) -> Result<u32> {
         let nparams = self.cpu_stats_of(0, 0, 0).await?.nparams;
-        count(remote::DomainGetCpuStatsArgs::PROCEDURE, nparams)
+        count::<remote::DomainGetCpuStatsArgs>(nparams)
     }
 
     async fn cpu_stats_of(

@@ -24,8 +24,7 @@ impl Connection {
         files: Vec<Descriptor>,
         flags: DomainCreateFlags,
     ) -> Result<Domain> {
-        let args =
-            remote::DomainCreateXmlWithFilesArgs { xml_desc: xml_desc.into(), flags: flags.bits() };
+        let args = remote::DomainCreateXmlWithFilesArgs { xml_desc: xml_desc.into(), flags: flags.bits() };
         let (reply, _) = self.call_with(&args, CallOptions::new().descriptors(files)).await?;
         Ok(self.domain(reply.dom))
     }
@@ -54,7 +53,12 @@ impl Domain {
     /// # Errors
     /// As [`Connection::call`]; [`Error::Argument`] where the connection is no UNIX socket.
     #[doc(alias = "virDomainOpenGraphics")]
-    pub async fn open_graphics(&self, idx: u32, socket: Descriptor, flags: DomainOpenGraphicsFlags) -> Result<()> {
+    pub async fn open_graphics(
+        &self,
+        idx: u32,
+        socket: Descriptor,
+        flags: DomainOpenGraphicsFlags,
+    ) -> Result<()> {
         let args = remote::DomainOpenGraphicsArgs { dom: self.handle.clone(), idx, flags: flags.bits() };
         self.connection.call_with(&args, CallOptions::new().descriptors(vec![socket])).await?;
         Ok(())

@@ -14,8 +14,8 @@ use virtwire_proto::flags::{
     DomainBlockJobInfoFlags, DomainModificationImpact, DomainSetTimeFlags, DomainStatsTypes,
     GetAllDomainStatsFlags,
 };
-use virtwire_proto::program::remote::{self, NonnullDomain};
 use virtwire_proto::program::Call;
+use virtwire_proto::program::remote::{self, NonnullDomain};
 use virtwire_proto::typed_params::TypedParams;
 use virtwire_proto::xdr::Text;
 
@@ -119,7 +119,8 @@ impl Domain {
     #[doc(alias = "virDomainSetTime")]
     pub async fn set_time(&self, time: SystemTime, flags: DomainSetTimeFlags) -> Result<()> {
         let (seconds, nseconds) = seconds_of(time);
-        let args = remote::DomainSetTimeArgs { dom: self.handle.clone(), seconds, nseconds, flags: flags.bits() };
+        let args =
+            remote::DomainSetTimeArgs { dom: self.handle.clone(), seconds, nseconds, flags: flags.bits() };
         self.connection.call(&args).await
     }
 
@@ -159,7 +160,7 @@ impl Domain {
     #[doc(alias = "virDomainGetSchedulerType")]
     pub async fn scheduler_type(&self) -> Result<(Text, u32)> {
         let reply = self.scheduler().await?;
-        let count = count(remote::DomainGetSchedulerTypeArgs::PROCEDURE, reply.nparams)?;
+        let count = count::<remote::DomainGetSchedulerTypeArgs>(reply.nparams)?;
         Ok((reply.type_, count))
     }
 
@@ -247,8 +248,7 @@ impl Connection {
         stats: DomainStatsTypes,
         flags: GetAllDomainStatsFlags,
     ) -> Result<Vec<DomainStatsRecord>> {
-        let args =
-            remote::ConnectGetAllDomainStatsArgs { doms, stats: stats.bits(), flags: flags.bits() };
+        let args = remote::ConnectGetAllDomainStatsArgs { doms, stats: stats.bits(), flags: flags.bits() };
         let records = self.call(&args).await?.ret_stats;
         let record = |of: remote::DomainStatsRecord| DomainStatsRecord {
             domain: self.domain(of.dom),

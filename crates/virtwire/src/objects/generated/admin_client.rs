@@ -3,7 +3,6 @@
 //! The methods of [`AdminClient`](crate::AdminClient) that follow from the definitions.
 
 use crate::{AdminClient, Result};
-use virtwire_proto::flags;
 use virtwire_proto::program::admin;
 use virtwire_proto::typed_params::TypedParams;
 

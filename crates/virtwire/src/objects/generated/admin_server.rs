@@ -4,7 +4,6 @@
 
 use crate::objects::AdminClient;
 use crate::{AdminServer, Result};
-use virtwire_proto::flags;
 use virtwire_proto::program::admin;
 use virtwire_proto::typed_params::{TypedParam, TypedParams};
 

@@ -48,7 +48,7 @@ impl Connection {
     #[doc(alias = "virConnectGetMaxVcpus")]
     pub async fn max_vcpus(&self, kind: Option<Text>) -> Result<u32> {
         let args = remote::ConnectGetMaxVcpusArgs { type_: kind };
-        count(remote::ConnectGetMaxVcpusArgs::PROCEDURE, self.call(&args).await?.max_vcpus)
+        count::<remote::ConnectGetMaxVcpusArgs>(self.call(&args).await?.max_vcpus)
     }
 
     /// What the host has.
@@ -149,8 +149,7 @@ impl Connection {
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virConnectNumOfDefinedDomains")]
     pub async fn num_of_defined_domains(&self) -> Result<u32> {
-        count(
-            remote::ConnectNumOfDefinedDomainsArgs::PROCEDURE,
+        count::<remote::ConnectNumOfDefinedDomainsArgs>(
             self.call(&remote::ConnectNumOfDefinedDomainsArgs).await?.num,
         )
     }
@@ -229,8 +228,7 @@ impl Connection {
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virConnectNumOfDefinedNetworks")]
     pub async fn num_of_defined_networks(&self) -> Result<u32> {
-        count(
-            remote::ConnectNumOfDefinedNetworksArgs::PROCEDURE,
+        count::<remote::ConnectNumOfDefinedNetworksArgs>(
             self.call(&remote::ConnectNumOfDefinedNetworksArgs).await?.num,
         )
     }
@@ -243,10 +241,7 @@ impl Connection {
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virConnectNumOfDomains")]
     pub async fn num_of_domains(&self) -> Result<u32> {
-        count(
-            remote::ConnectNumOfDomainsArgs::PROCEDURE,
-            self.call(&remote::ConnectNumOfDomainsArgs).await?.num,
-        )
+        count::<remote::ConnectNumOfDomainsArgs>(self.call(&remote::ConnectNumOfDomainsArgs).await?.num)
     }
 
     /// How many networks are active.
@@ -257,10 +252,7 @@ impl Connection {
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virConnectNumOfNetworks")]
     pub async fn num_of_networks(&self) -> Result<u32> {
-        count(
-            remote::ConnectNumOfNetworksArgs::PROCEDURE,
-            self.call(&remote::ConnectNumOfNetworksArgs).await?.num,
-        )
+        count::<remote::ConnectNumOfNetworksArgs>(self.call(&remote::ConnectNumOfNetworksArgs).await?.num)
     }
 
     /// The host's name.
@@ -282,8 +274,7 @@ impl Connection {
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virConnectNumOfStoragePools")]
     pub async fn num_of_storage_pools(&self) -> Result<u32> {
-        count(
-            remote::ConnectNumOfStoragePoolsArgs::PROCEDURE,
+        count::<remote::ConnectNumOfStoragePoolsArgs>(
             self.call(&remote::ConnectNumOfStoragePoolsArgs).await?.num,
         )
     }
@@ -311,8 +302,7 @@ impl Connection {
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virConnectNumOfDefinedStoragePools")]
     pub async fn num_of_defined_storage_pools(&self) -> Result<u32> {
-        count(
-            remote::ConnectNumOfDefinedStoragePoolsArgs::PROCEDURE,
+        count::<remote::ConnectNumOfDefinedStoragePoolsArgs>(
             self.call(&remote::ConnectNumOfDefinedStoragePoolsArgs).await?.num,
         )
     }
@@ -457,7 +447,7 @@ impl Connection {
         Ok(self.call(&remote::NodeGetFreeMemoryArgs).await?.free_mem)
     }
 
-    /// How many active devices the host has: those with a capability such as "pci", or all.
+    /// How many devices the host has: those with a capability such as "pci", or all.
     ///
     /// Since libvirt 0.5.0. Permissions: `connect:search_node_devices`. Filtered by: `node_device:getattr`.
     ///
@@ -466,10 +456,10 @@ impl Connection {
     #[doc(alias = "virNodeNumOfDevices")]
     pub async fn node_num_of_devices(&self, cap: Option<Text>) -> Result<u32> {
         let args = remote::NodeNumOfDevicesArgs { cap, flags: 0 };
-        count(remote::NodeNumOfDevicesArgs::PROCEDURE, self.call(&args).await?.num)
+        count::<remote::NodeNumOfDevicesArgs>(self.call(&args).await?.num)
     }
 
-    /// The names of the host's active devices: of those with a capability such as "pci", or of all.
+    /// The names of the host's devices: of those with a capability such as "pci", or of all.
     /// [`Connection::list_all_node_devices`](crate::Connection::list_all_node_devices) gives the devices.
     ///
     /// Since libvirt 0.5.0. Permissions: `connect:search_node_devices`. Filtered by: `node_device:getattr`.
@@ -533,10 +523,7 @@ impl Connection {
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virConnectNumOfInterfaces")]
     pub async fn num_of_interfaces(&self) -> Result<u32> {
-        count(
-            remote::ConnectNumOfInterfacesArgs::PROCEDURE,
-            self.call(&remote::ConnectNumOfInterfacesArgs).await?.num,
-        )
+        count::<remote::ConnectNumOfInterfacesArgs>(self.call(&remote::ConnectNumOfInterfacesArgs).await?.num)
     }
 
     /// The names of the active interfaces.
@@ -643,8 +630,7 @@ impl Connection {
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virConnectNumOfDefinedInterfaces")]
     pub async fn num_of_defined_interfaces(&self) -> Result<u32> {
-        count(
-            remote::ConnectNumOfDefinedInterfacesArgs::PROCEDURE,
+        count::<remote::ConnectNumOfDefinedInterfacesArgs>(
             self.call(&remote::ConnectNumOfDefinedInterfacesArgs).await?.num,
         )
     }
@@ -672,10 +658,7 @@ impl Connection {
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virConnectNumOfSecrets")]
     pub async fn num_of_secrets(&self) -> Result<u32> {
-        count(
-            remote::ConnectNumOfSecretsArgs::PROCEDURE,
-            self.call(&remote::ConnectNumOfSecretsArgs).await?.num,
-        )
+        count::<remote::ConnectNumOfSecretsArgs>(self.call(&remote::ConnectNumOfSecretsArgs).await?.num)
     }
 
     /// The UUIDs of the secrets, as text.
@@ -828,10 +811,7 @@ impl Connection {
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virConnectNumOfNWFilters")]
     pub async fn num_of_nw_filters(&self) -> Result<u32> {
-        count(
-            remote::ConnectNumOfNwfiltersArgs::PROCEDURE,
-            self.call(&remote::ConnectNumOfNwfiltersArgs).await?.num,
-        )
+        count::<remote::ConnectNumOfNwfiltersArgs>(self.call(&remote::ConnectNumOfNwfiltersArgs).await?.num)
     }
 
     /// The names of the network filters.

@@ -101,7 +101,7 @@ impl Domain {
     #[doc(alias = "virDomainGetMaxVcpus")]
     pub async fn max_vcpus(&self) -> Result<u32> {
         let args = remote::DomainGetMaxVcpusArgs { dom: self.handle().clone() };
-        count(remote::DomainGetMaxVcpusArgs::PROCEDURE, self.connection().call(&args).await?.num)
+        count::<remote::DomainGetMaxVcpusArgs>(self.connection().call(&args).await?.num)
     }
 
     /// How it boots, such as "hvm", "linux" or "exe".
@@ -505,7 +505,7 @@ impl Domain {
     #[doc(alias = "virDomainSnapshotNum")]
     pub async fn snapshot_num(&self, flags: flags::DomainSnapshotListFlags) -> Result<u32> {
         let args = remote::DomainSnapshotNumArgs { dom: self.handle().clone(), flags: flags.bits() };
-        count(remote::DomainSnapshotNumArgs::PROCEDURE, self.connection().call(&args).await?.num)
+        count::<remote::DomainSnapshotNumArgs>(self.connection().call(&args).await?.num)
     }
 
     /// The names of its snapshots, or of those that `flags` choose.
@@ -657,7 +657,7 @@ impl Domain {
     #[doc(alias = "virDomainGetVcpusFlags")]
     pub async fn vcpus_flags(&self, flags: flags::DomainVcpuFlags) -> Result<u32> {
         let args = remote::DomainGetVcpusFlagsArgs { dom: self.handle().clone(), flags: flags.bits() };
-        count(remote::DomainGetVcpusFlagsArgs::PROCEDURE, self.connection().call(&args).await?.num)
+        count::<remote::DomainGetVcpusFlagsArgs>(self.connection().call(&args).await?.num)
     }
 
     /// Opens a console, by its device's alias, or the first one. What is read from the stream is what the
@@ -1627,7 +1627,7 @@ impl Domain {
             mountpoints: mountpoints.into_iter().map(Into::into).collect(),
             flags: 0,
         };
-        count(remote::DomainFsfreezeArgs::PROCEDURE, self.connection().call(&args).await?.filesystems)
+        count::<remote::DomainFsfreezeArgs>(self.connection().call(&args).await?.filesystems)
     }
 
     /// Ends what [`Domain::fs_freeze`](crate::Domain::fs_freeze) began. Gives how many are thawed.
@@ -1643,7 +1643,7 @@ impl Domain {
             mountpoints: mountpoints.into_iter().map(Into::into).collect(),
             flags: 0,
         };
-        count(remote::DomainFsthawArgs::PROCEDURE, self.connection().call(&args).await?.filesystems)
+        count::<remote::DomainFsthawArgs>(self.connection().call(&args).await?.filesystems)
     }
 
     /// Starts to copy a disk to where `destxml` says, a `<disk>` as in a domain's XML. `params` are those of
@@ -1892,7 +1892,7 @@ impl Domain {
     }
 
     /// Asks for an event when more than `threshold` bytes of a disk's source are written. `dev` is its
-    /// target's name such as "vda", or with an index "vda[1]"; 0 asks for none.
+    /// target's name such as "vda", or with an index `vda[1]`; 0 asks for none.
     ///
     /// Since libvirt 3.1.0. Permissions: `domain:write`.
     ///
@@ -2124,7 +2124,8 @@ impl Domain {
     pub async fn agent_set_response_timeout(&self, timeout: i32) -> Result<()> {
         let args =
             remote::DomainAgentSetResponseTimeoutArgs { dom: self.handle().clone(), timeout, flags: 0 };
-        Ok(drop(self.connection().call(&args).await?))
+        self.connection().call(&args).await?;
+        Ok(())
     }
 
     /// Starts a backup of its disks, as `backup_xml` says (<https://libvirt.org/formatbackup.html>), and

@@ -67,7 +67,7 @@ impl DomainSnapshot {
     #[doc(alias = "virDomainSnapshotNumChildren")]
     pub async fn num_children(&self, flags: flags::DomainSnapshotListFlags) -> Result<u32> {
         let args = remote::DomainSnapshotNumChildrenArgs { snap: self.handle().clone(), flags: flags.bits() };
-        count(remote::DomainSnapshotNumChildrenArgs::PROCEDURE, self.connection().call(&args).await?.num)
+        count::<remote::DomainSnapshotNumChildrenArgs>(self.connection().call(&args).await?.num)
     }
 
     /// The names of the snapshots that were made on it, or of those that `flags` choose.

@@ -3,7 +3,6 @@
 //! The methods of [`NetworkPort`](crate::NetworkPort) that follow from the definitions.
 
 use crate::{NetworkPort, Result};
-use virtwire_proto::flags;
 use virtwire_proto::program::remote;
 use virtwire_proto::typed_params::{TypedParam, TypedParams};
 use virtwire_proto::xdr::Text;

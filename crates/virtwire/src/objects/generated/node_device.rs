@@ -42,7 +42,7 @@ impl NodeDevice {
     #[doc(alias = "virNodeDeviceNumOfCaps")]
     pub async fn num_of_caps(&self) -> Result<u32> {
         let args = remote::NodeDeviceNumOfCapsArgs { name: self.name().clone() };
-        count(remote::NodeDeviceNumOfCapsArgs::PROCEDURE, self.connection().call(&args).await?.num)
+        count::<remote::NodeDeviceNumOfCapsArgs>(self.connection().call(&args).await?.num)
     }
 
     /// The names of its capabilities, such as "pci" or "net".

@@ -3,7 +3,6 @@
 //! The methods of [`NwFilter`](crate::NwFilter) that follow from the definitions.
 
 use crate::{NwFilter, Result};
-use virtwire_proto::flags;
 use virtwire_proto::program::remote;
 use virtwire_proto::xdr::Text;
 

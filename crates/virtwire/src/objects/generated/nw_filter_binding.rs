@@ -3,7 +3,6 @@
 //! The methods of [`NwFilterBinding`](crate::NwFilterBinding) that follow from the definitions.
 
 use crate::{NwFilterBinding, Result};
-use virtwire_proto::flags;
 use virtwire_proto::program::remote;
 use virtwire_proto::xdr::Text;
 

@@ -4,7 +4,6 @@
 
 use crate::{Result, Secret};
 use bytes::Bytes;
-use virtwire_proto::flags;
 use virtwire_proto::program::remote;
 use virtwire_proto::xdr::Text;
 

@@ -142,7 +142,7 @@ impl StoragePool {
     #[doc(alias = "virStoragePoolNumOfVolumes")]
     pub async fn num_of_volumes(&self) -> Result<u32> {
         let args = remote::StoragePoolNumOfVolumesArgs { pool: self.handle().clone() };
-        count(remote::StoragePoolNumOfVolumesArgs::PROCEDURE, self.connection().call(&args).await?.num)
+        count::<remote::StoragePoolNumOfVolumesArgs>(self.connection().call(&args).await?.num)
     }
 
     /// The names of its volumes. [`StoragePool::list_all_volumes`](crate::StoragePool::list_all_volumes)

@@ -3,7 +3,6 @@
 //! The methods of [`StorageVol`](crate::StorageVol) that follow from the definitions.
 
 use crate::objects::StoragePool;
-use crate::objects::info::StorageVolInfo;
 use crate::{CallOptions, Result, StorageVol, Stream};
 use virtwire_proto::program::remote;
 use virtwire_proto::xdr::Text;
@@ -134,25 +133,5 @@ impl StorageVol {
     pub async fn resize(&self, capacity: u64, flags: flags::StorageVolResizeFlags) -> Result<()> {
         let args = remote::StorageVolResizeArgs { vol: self.handle().clone(), capacity, flags: flags.bits() };
         self.connection().call(&args).await
-    }
-
-    /// What it is, and how large. `flags` may ask for the space that it takes in place of the one that it may
-    /// take.
-    ///
-    /// Since libvirt 0.4.1, with all that it takes since 3.0.0. Permissions: `storage_vol:read`.
-    ///
-    /// # Errors
-    /// As [`Connection::call`](crate::Connection::call).
-    #[doc(alias = "virStorageVolGetInfo")]
-    #[doc(alias = "virStorageVolGetInfoFlags")]
-    pub async fn info(&self, flags: flags::StorageVolInfoFlags) -> Result<StorageVolInfo> {
-        let got = if flags.is_empty() {
-            let args = remote::StorageVolGetInfoArgs { vol: self.handle().clone() };
-            self.connection().call(&args).await?
-        } else {
-            let args = remote::StorageVolGetInfoFlagsArgs { vol: self.handle().clone(), flags: flags.bits() };
-            self.connection().call(&args).await?
-        };
-        Ok(StorageVolInfo::from(got))
     }
 }

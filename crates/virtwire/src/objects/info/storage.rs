@@ -44,20 +44,12 @@ pub struct StorageVolInfo {
 
 impl From<remote::StorageVolGetInfoRet> for StorageVolInfo {
     fn from(info: remote::StorageVolGetInfoRet) -> Self {
-        Self {
-            kind: StorageVolType(info.type_.into()),
-            capacity: info.capacity,
-            allocation: info.allocation,
-        }
+        Self { kind: StorageVolType(info.type_.into()), capacity: info.capacity, allocation: info.allocation }
     }
 }
 
 impl From<remote::StorageVolGetInfoFlagsRet> for StorageVolInfo {
     fn from(info: remote::StorageVolGetInfoFlagsRet) -> Self {
-        Self {
-            kind: StorageVolType(info.type_.into()),
-            capacity: info.capacity,
-            allocation: info.allocation,
-        }
+        Self { kind: StorageVolType(info.type_.into()), capacity: info.capacity, allocation: info.allocation }
     }
 }
