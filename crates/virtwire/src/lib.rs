@@ -70,7 +70,7 @@ mod transport;
 
 pub use connection::{AdminConnection, Builder, CallOptions, Connection, RawReply};
 pub use driver::Chunk;
-pub use error::{Error, LibvirtError, ProtocolError, Result};
+pub use error::{Error, LibvirtError, MigrationError, ProtocolError, Result};
 pub use events::{DomainEvent, Subscription};
 pub use objects::info;
 pub use objects::{

@@ -2,6 +2,7 @@
 
 mod cpus;
 mod devices;
+mod migrate;
 
 use super::info::{BlockJobInfo, DomainStatsRecord};
 use super::{STRING_OKAY, count, object, time_at};
