@@ -170,13 +170,22 @@ impl<'a> Writer<'a> {
         self.position += N;
     }
 
-    #[inline(never)]
+    #[inline]
     fn put_counted(&mut self, what: &'static str, bytes: &[u8], max: u32) -> Result<(), EncodeError> {
         self.put_count(what, bytes.len(), max)?;
-        self.put_raw(bytes);
-        let padding = bytes.len().wrapping_neg() % WORD;
-        self.room(padding).fill(0);
-        self.position += padding;
+        let padded = bytes.len().next_multiple_of(WORD);
+        if bytes.len() < Self::LONG {
+            // The last word first, so that what is behind the bytes is zero.
+            let room = self.room(padded);
+            if let Some(last) = room.last_chunk_mut::<WORD>() {
+                *last = [0; WORD];
+            }
+            room[..bytes.len()].copy_from_slice(bytes);
+            self.position += padded;
+        } else {
+            self.put_raw(bytes);
+            self.put_raw(&[0; WORD][..padded - bytes.len()]);
+        }
         Ok(())
     }
 
@@ -216,11 +225,16 @@ impl<'a> Writer<'a> {
                 self.position += end + F::LEN;
             }
             _ => {
-                self.put_counted("a string", value.as_bytes(), max)?;
+                self.put_long_string(value, max)?;
                 self.put_fixed(then);
             }
         }
         Ok(())
+    }
+
+    #[inline(never)]
+    fn put_long_string(&mut self, value: &Text, max: u32) -> Result<(), EncodeError> {
+        self.put_counted("a string", value.as_bytes(), max)
     }
 
     /// Appends an optional string of at most `max` bytes.
