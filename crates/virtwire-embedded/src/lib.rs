@@ -13,7 +13,7 @@
 //! let domain = node.domain_lookup_by_name("test")?;
 //! assert_eq!(domain.id, 1);
 //! node.domain_suspend(&domain)?;
-//! assert_eq!(node.domain_state(&domain, 0)?.0, DomainState::Paused);
+//! assert_eq!(node.domain_state(&domain, 0)?.0, DomainState::PAUSED);
 //! # Ok(())
 //! # }
 //! ```
@@ -29,8 +29,8 @@
 //!
 //! # What is not
 //! - A domain's devices are kept as they are given and not looked into: what libvirt would refuse in them passes,
-//!   and what it would add is left out, but for the kind of a disk and the MAC address and host device of an
-//!   interface. What libvirt would drop from a document is kept. Documents are not validated against a schema.
+//!   and what it would add is left out, but for the kind and bus of a disk and the MAC address and host device
+//!   of an interface. What libvirt would drop from a document is kept. Documents are not validated against a schema.
 //! - A guest does nothing: it boots, reboots and shuts down at once, and its CPU time is simply the time.
 //! - Snapshots, checkpoints, jobs, statistics, saving to files and everything about devices.
 //! - Networks, interfaces, storage and node devices. In a node file they are passed over, as are snapshots and
@@ -49,13 +49,19 @@ mod capabilities;
 mod domain;
 mod error;
 mod events;
+mod hypervisor;
 mod node;
 mod node_file;
 mod numbers;
+mod service;
 mod xml;
 
 pub use capabilities::{NodeInfo, SecurityModel};
-pub use domain::{DomainInfo, DomainRef, DomainState, SecurityLabel};
+pub use domain::{DomainInfo, DomainRef, SecurityLabel, VcpuInfo};
 pub use error::{Error, Result};
 pub use events::{DomainEvent, LifecycleEvent, Subscription};
+pub use hypervisor::Hypervisor;
+#[cfg(unix)]
+pub use hypervisor::connect;
 pub use node::{Builder, Node};
+pub use virtwire_proto::enums::DomainState;

@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! use virtwire::Connection;
-//! use virtwire::proto::flags::ListAllDomainsFlags;
+//! use virtwire::flags::ListAllDomainsFlags;
 //!
 //! # async fn example() -> virtwire::Result<()> {
 //! let connection = Connection::open("qemu:///system").await?;
@@ -42,6 +42,23 @@
 //! Those of libvirt: `driver[+transport]://[user@][host][:port]/path[?parameters]`, aliases, defaults, sockets of
 //! libvirtd and of modular daemons, of the system and of sessions. The transports `unix` and `tcp` are there; any
 //! other byte stream can be brought along ([`Builder::open_over`], [`Builder::open_on`]).
+//!
+//! # Features
+//! - `embedded`: `test:///default` and `test:///path/of/a/node.xml` open a hypervisor in memory, in this process, as
+//!   libvirt's own client has its test driver. Nothing needs to be installed:
+#![cfg_attr(all(unix, feature = "embedded"), doc = "```")]
+#![cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
+//! use virtwire::Connection;
+//! use virtwire::flags::ListAllDomainsFlags;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> virtwire::Result<()> {
+//! let connection = Connection::open("test:///default").await?;
+//! let domains = connection.list_all_domains(ListAllDomainsFlags::ACTIVE).await?;
+//! assert_eq!(*domains[0].name(), "test");
+//! # Ok(())
+//! # }
+//! ```
 
 mod connection;
 mod domain;
@@ -63,3 +80,9 @@ pub use stream::Stream;
 pub use uuid::Uuid;
 pub use virtwire_proto as proto;
 pub use virtwire_proto::xdr::Text;
+pub use virtwire_proto::{enums, flags};
+
+/// What README.md shows runs as it is printed.
+#[cfg(all(doctest, unix, feature = "embedded"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -360,28 +360,6 @@ async fn a_stream_that_nobody_asked_for_is_given_up() {
     assert!(matches!(peer.event().await, ServerEvent::Stream { .. }));
 }
 
-#[tokio::test]
-async fn the_uri_is_the_daemons_where_the_choice_was_its() {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let _peer = Peer::start(theirs);
-    let connection = Connection::builder("remote:///").open_on(ours).await.unwrap();
-    assert_eq!(*connection.uri(), "test:///chosen");
-    let (connection, _peer) = connect().await;
-    assert_eq!(*connection.uri(), "test:///scripted");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_daemon_that_does_not_answer_the_opening_is_given_up() {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let error = builder().connect_timeout(Duration::from_secs(3)).open_on(ours).await.unwrap_err();
-    assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
-    // And the socket is closed.
-    let mut rest = Vec::new();
-    let mut theirs = theirs;
-    tokio::io::AsyncReadExt::read_to_end(&mut theirs, &mut rest).await.unwrap();
-    assert_eq!(rest.len(), 28);
-}
-
 #[test]
 fn a_runtime_that_ends_fails_what_waits() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -391,19 +369,4 @@ fn a_runtime_that_ends_fails_what_waits() {
     let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let error = other.block_on(ask(connection)).unwrap_err();
     assert!(error.to_string().contains("the runtime that drove the connection has ended"), "{error}");
-}
-
-#[tokio::test]
-async fn a_uri_that_leads_nowhere_says_why() {
-    for (uri, reason) in [
-        ("test:///default", "runs in the client's process"),
-        ("qemu+warp:///system", "warp"),
-        ("qemu+ssh://host/system", "the transport \"ssh\" is not supported; there are unix, tcp"),
-        ("qemu+unix:///system?mode=sideways", "mode"),
-        ("qemu+unix:///system?socket=/nonexistent", "cannot connect to /nonexistent: No such file"),
-        ("qemu+tcp://127.0.0.1:1/system", "cannot connect to 127.0.0.1:1"),
-    ] {
-        let error = Connection::open(uri).await.unwrap_err();
-        assert!(error.to_string().contains(reason), "{uri}: {error}");
-    }
 }

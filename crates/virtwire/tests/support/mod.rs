@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 use virtwire::proto::connection::{
-    IncomingCall, Server, ServerConfig, ServerEvent, ServerStreamEvent, Time, Transmit,
+    Authentication, IncomingCall, Server, ServerConfig, ServerEvent, ServerStreamEvent, Time, Transmit,
 };
 use virtwire::proto::enums::{ErrorDomain, ErrorNumber};
 use virtwire::proto::error::raised;
@@ -52,11 +52,23 @@ pub(crate) fn failure(code: i32, domain: i32, pattern: &str, detail: &str) -> Me
 
 impl Peer {
     pub(crate) fn start(socket: UnixStream) -> Self {
+        Self::start_asking(socket, Authentication::None)
+    }
+
+    /// One that asks who is there.
+    pub(crate) fn start_asking(socket: UnixStream, authentication: Authentication) -> Self {
         let (commands, commanded) = mpsc::unbounded_channel();
         let (happened, events) = mpsc::unbounded_channel();
         let frozen = Arc::new(AtomicBool::new(false));
         let unsent = Arc::new(AtomicUsize::new(0));
-        let task = tokio::spawn(serve(socket, commanded, happened, Arc::clone(&frozen), Arc::clone(&unsent)));
+        let task = tokio::spawn(serve(
+            socket,
+            authentication,
+            commanded,
+            happened,
+            Arc::clone(&frozen),
+            Arc::clone(&unsent),
+        ));
         Self { commands, events, frozen, unsent, task }
     }
 
@@ -136,12 +148,15 @@ impl Peer {
 
 async fn serve(
     mut socket: UnixStream,
+    authentication: Authentication,
     mut commands: mpsc::UnboundedReceiver<Command>,
     happened: mpsc::UnboundedSender<ServerEvent>,
     frozen: Arc<AtomicBool>,
     unsent: Arc<AtomicUsize>,
 ) {
-    let config = ServerConfig::new(&[&remote::PROGRAM, &qemu::PROGRAM]).max_client_requests(10_000);
+    let config = ServerConfig::new(&[&remote::PROGRAM, &qemu::PROGRAM])
+        .max_client_requests(10_000)
+        .authentication(authentication);
     let mut server = Server::new(config, Time::START);
     let mut bytes = BytesMut::new();
     let (mut reading, mut writing) = socket.split();
@@ -189,9 +204,7 @@ async fn serve(
 /// Answers what belongs to the opening; gives back all else.
 fn opening(server: &mut Server, event: ServerEvent) -> Option<ServerEvent> {
     let ServerEvent::Call(call) = &event else { return Some(event) };
-    if call.procedure == remote::AuthListArgs::PROCEDURE {
-        server.reply(call.id, &remote::AuthListRet { types: vec![remote::AuthType::NONE] }).unwrap();
-    } else if call.procedure == remote::ConnectSupportsFeatureArgs::PROCEDURE {
+    if call.procedure == remote::ConnectSupportsFeatureArgs::PROCEDURE {
         server.reply(call.id, &remote::ConnectSupportsFeatureRet { supported: 1 }).unwrap();
     } else if call.procedure == remote::ConnectOpenArgs::PROCEDURE
         || call.procedure == remote::ConnectRegisterCloseCallbackArgs::PROCEDURE

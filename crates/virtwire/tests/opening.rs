@@ -1,0 +1,108 @@
+//! The opening: who is let in, and what is said before anything else.
+
+mod support;
+
+use std::time::Duration;
+use support::{Peer, builder, failure};
+use tokio::net::UnixStream;
+use virtwire::proto::connection::{Authentication, ServerEvent};
+use virtwire::{Connection, Error};
+
+async fn opening(authentication: Authentication, uri: &'static str) -> (Peer, Opening) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let peer = Peer::start_asking(theirs, authentication);
+    (peer, tokio::spawn(Connection::builder(uri).no_keepalive().open_on(ours)))
+}
+
+type Opening = tokio::task::JoinHandle<virtwire::Result<Connection>>;
+
+#[tokio::test]
+async fn polkit_lets_in() {
+    let (mut peer, opening) = opening(Authentication::Polkit, "test:///scripted").await;
+    let ServerEvent::Polkit { id } = peer.event().await else { panic!("polkit is asked") };
+    assert!(!opening.is_finished());
+    peer.with(move |server| server.decide(id, Ok(())).unwrap()).await;
+    assert!(opening.await.unwrap().unwrap().is_alive());
+}
+
+#[tokio::test]
+async fn polkit_refuses_and_the_socket_is_closed() {
+    let (mut peer, opening) = opening(Authentication::Polkit, "test:///scripted").await;
+    let ServerEvent::Polkit { id } = peer.event().await else { panic!("polkit is asked") };
+    peer.with(move |server| {
+        let error = failure(88, 7, "%s", "authentication unavailable: no polkit agent");
+        server.decide(id, Err(&error)).unwrap();
+    })
+    .await;
+    let error = opening.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Authentication(_)), "{error:?}");
+    assert!(error.to_string().contains("no polkit agent"), "{error}");
+    peer.closed().await;
+}
+
+#[tokio::test]
+async fn sasl_is_refused_with_the_names_of_its_mechanisms() {
+    let (mut peer, opening) = opening(Authentication::Sasl, "test:///scripted").await;
+    let ServerEvent::SaslInit { id } = peer.event().await else { panic!("the mechanisms are asked for") };
+    peer.with(move |server| server.sasl_mechanisms(id, "SCRAM-SHA-256,GSSAPI").unwrap()).await;
+    let error = opening.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Authentication(_)), "{error:?}");
+    assert!(error.to_string().contains("SCRAM-SHA-256,GSSAPI"), "{error}");
+    peer.closed().await;
+}
+
+#[tokio::test]
+async fn a_way_to_authenticate_that_is_not_offered_is_refused() {
+    let (_peer, opening) = opening(Authentication::None, "test:///scripted?auth=polkit").await;
+    let error = opening.await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "authentication failed: the daemon does not offer polkit");
+}
+
+#[tokio::test]
+async fn an_opening_that_is_dropped_closes_the_socket() {
+    let (mut peer, opening) = opening(Authentication::Polkit, "test:///scripted").await;
+    peer.event().await;
+    opening.abort();
+    opening.await.unwrap_err();
+    peer.closed().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_that_does_not_answer_the_opening_is_given_up() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let error = builder().connect_timeout(Duration::from_secs(3)).open_on(ours).await.unwrap_err();
+    assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+    // And the socket is closed: all that was ever said is AUTH_LIST.
+    let mut rest = Vec::new();
+    tokio::io::AsyncReadExt::read_to_end(&mut theirs, &mut rest).await.unwrap();
+    assert_eq!(rest.len(), 28);
+}
+
+#[tokio::test]
+async fn the_uri_is_the_daemons_where_the_choice_was_its() {
+    for (asked, uri) in [("remote:///", "test:///chosen"), ("test:///scripted", "test:///scripted")] {
+        let (_peer, opening) = opening(Authentication::None, asked).await;
+        assert_eq!(*opening.await.unwrap().unwrap().uri(), uri);
+    }
+}
+
+#[tokio::test]
+async fn a_uri_that_leads_nowhere_says_why() {
+    for (uri, reason) in [
+        ("qemu+warp:///system", "warp"),
+        ("qemu+ssh://host/system", "the transport \"ssh\" is not supported; there are unix, tcp"),
+        ("qemu+unix:///system?mode=sideways", "mode"),
+        ("qemu+unix:///system?socket=/nonexistent", "cannot connect to /nonexistent: No such file"),
+        ("qemu+tcp://127.0.0.1:1/system", "cannot connect to 127.0.0.1:1"),
+    ] {
+        let error = Connection::open(uri).await.unwrap_err();
+        assert!(error.to_string().contains(reason), "{uri}: {error}");
+    }
+}
+
+#[cfg(not(feature = "embedded"))]
+#[tokio::test]
+async fn the_test_driver_in_the_process_takes_its_feature() {
+    let error = Connection::open("test:///default").await.unwrap_err();
+    assert!(error.to_string().contains("which takes the feature embedded"), "{error}");
+}
