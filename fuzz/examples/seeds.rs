@@ -7,9 +7,12 @@ use virtwire_fuzz::seeds;
 
 fn main() -> io::Result<()> {
     let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    for (target, seeds) in
-        [("decoders", seeds::decoders()), ("operations", seeds::operations()), ("packets", seeds::packets())]
-    {
+    for (target, seeds) in [
+        ("decoders", seeds::decoders()),
+        ("operations", seeds::operations()),
+        ("packets", seeds::packets()),
+        ("json", seeds::json()),
+    ] {
         let folder = corpora.join(target);
         fs::create_dir_all(&folder)?;
         println!("{target}: {} seeds", seeds.len());

@@ -10,7 +10,7 @@ use std::any::type_name;
 use std::fmt::Debug;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use virtwire_proto::program::{Call, Event, PROGRAMS, Struct, net};
+use virtwire_proto::program::{Call, Event, PROGRAMS, Procedure, Struct, net};
 use virtwire_proto::typed_params::{TypedParam, TypedValue};
 use virtwire_proto::xdr::{Reader, Text, Writer, Xdr};
 
@@ -34,18 +34,33 @@ pub const MEMORY: Bound = Bound { per_byte: 12, constant: 1024 };
 /// # Panics
 /// Where any of that does not hold.
 pub fn decoders(data: &[u8]) {
+    if let Some((codec, payload)) = choose(data) {
+        (codec.recode)(&payload);
+    }
+}
+
+/// The type that an input of [`decoders`] chooses, and what is to be decoded.
+pub(crate) fn choose(data: &[u8]) -> Option<(Codec, Bytes)> {
     let mut input = Input::new(data);
     let types = &TYPES[input.below(TYPES.len())];
     let kind = input.below(3);
     let number = usize::from(input.word());
     let procedure = types.procedures.get(number.wrapping_sub(1) % types.procedures.len().max(1));
-    let decode = match (kind, procedure) {
+    let codec = match (kind, procedure) {
         (0, Some(procedure)) => procedure.args,
         (1, Some(procedure)) => procedure.ret,
-        _ if types.structs.is_empty() => return,
-        _ => types.structs[number % types.structs.len()].decode,
+        _ => *types.structs.get(number % types.structs.len().max(1))?,
     };
-    decode(&Bytes::copy_from_slice(input.rest()));
+    Some((codec, Bytes::copy_from_slice(input.rest())))
+}
+
+/// A type: its description, and what holds it to account.
+#[derive(Clone, Copy)]
+pub struct Codec {
+    /// How the tables describe it.
+    pub shape: &'static Struct,
+    /// Decodes a payload, with all that [`decoders`] checks; gives the one form in which the value is written.
+    pub recode: fn(&Bytes) -> Option<Bytes>,
 }
 
 /// The input of [`decoders`] that has `payload` decoded as what the procedure with this number, of the program at
@@ -63,12 +78,9 @@ pub fn common_input(place: usize, payload: &[u8]) -> Vec<u8> {
     [&[0, 2, 0, place as u8], payload].concat()
 }
 
-/// Every struct: its description, and what decodes a payload as the target does.
-pub fn types() -> impl Iterator<Item = (&'static Struct, fn(&Bytes))> {
-    let structs = [net::STRUCTS].into_iter().chain(PROGRAMS.iter().map(|program| program.structs)).flatten();
-    let cases = TYPES.iter().flat_map(|types| &types.structs);
-    structs
-        .filter_map(move |of| cases.clone().find(|case| case.name == of.name).map(|case| (*of, case.decode)))
+/// Every struct.
+pub fn codecs() -> impl Iterator<Item = Codec> {
+    TYPES.iter().flat_map(|types| types.structs.iter().copied())
 }
 
 /// How many bytes the last decoding allocated at its peak.
@@ -80,46 +92,57 @@ static LAST: AtomicUsize = AtomicUsize::new(0);
 
 /// What all programs have in common, then each program.
 static TYPES: LazyLock<Vec<Types>> = LazyLock::new(|| {
-    let programs = registry::structs().into_iter().zip(registry::procedures());
-    programs.map(|((_, structs), (_, procedures))| Types { structs, procedures }).collect()
+    let shapes = [net::STRUCTS].into_iter().chain(PROGRAMS.iter().map(|program| program.structs));
+    let types = shapes.zip(registry::structs()).zip(registry::procedures());
+    let types = types.map(|((shapes, (_, cases)), (_, procedures))| {
+        let shape = |name| shapes.iter().copied().find(|shape| shape.name == name);
+        let codec = |case: Case| shape(case.name).map(|shape| Codec { shape, recode: case.recode });
+        Types { structs: cases.into_iter().filter_map(codec).collect(), procedures }
+    });
+    types.collect()
 });
 
 struct Types {
-    structs: Vec<Case>,
+    structs: Vec<Codec>,
     procedures: Vec<Row>,
 }
 
 /// A struct, as the registry tells it.
 struct Case {
     name: &'static str,
-    decode: fn(&Bytes),
+    recode: fn(&Bytes) -> Option<Bytes>,
 }
 
 /// A procedure, as the registry tells it.
 struct Row {
-    args: fn(&Bytes),
-    ret: fn(&Bytes),
+    args: Codec,
+    ret: Codec,
 }
 
 /// The registry also has ways to pass each maximum: values that nobody could send.
 fn case<T: Xdr + PartialEq + Debug>(name: &'static str, _: Vec<fn(&mut T)>) -> Case {
-    Case { name, decode: decode::<T> }
+    Case { name, recode: recode::<T> }
 }
 
 fn call<T: Call<Ret: PartialEq + Debug> + PartialEq + Debug>() -> Row {
-    Row { args: decode::<T>, ret: decode::<T::Ret> }
+    let Procedure { args, ret, .. } = T::PROCEDURE;
+    Row {
+        args: Codec { shape: args, recode: recode::<T> },
+        ret: Codec { shape: ret, recode: recode::<T::Ret> },
+    }
 }
 
 fn event<T: Event + PartialEq + Debug>() -> Row {
-    Row { args: decode::<T>, ret: decode::<()> }
+    let Procedure { args, ret, .. } = T::PROCEDURE;
+    Row { args: Codec { shape: args, recode: recode::<T> }, ret: Codec { shape: ret, recode: recode::<()> } }
 }
 
-fn decode<T: Xdr + PartialEq + Debug>(payload: &Bytes) {
+fn recode<T: Xdr + PartialEq + Debug>(payload: &Bytes) -> Option<Bytes> {
     let mut reader = Reader::new(payload);
     let (decoded, peak) = peak(|| T::decode(&mut reader));
     LAST.store(peak, Ordering::Relaxed);
     MEMORY.check_peak(type_name::<T>(), payload.len(), peak);
-    let Ok(value) = decoded else { return };
+    let value = decoded.ok()?;
     let length = reader.position();
 
     let bytes = encode(&value);
@@ -134,6 +157,7 @@ fn decode<T: Xdr + PartialEq + Debug>(payload: &Bytes) {
         let shorter = payload.slice(..shorter);
         assert!(T::decode(&mut Reader::new(&shorter)).is_err(), "no byte of a value can be missing");
     }
+    Some(bytes)
 }
 
 fn encode<T: Xdr>(value: &T) -> Bytes {

@@ -10,6 +10,7 @@
 mod decoders;
 mod descriptors;
 mod input;
+mod json;
 mod memory;
 mod operations;
 mod packets;
@@ -18,7 +19,10 @@ mod text;
 mod typed_params;
 mod xml;
 
-pub use decoders::{MEMORY as DECODER_MEMORY, common_input, decoders, last_decoding, procedure_input, types};
+pub use decoders::{
+    Codec, MEMORY as DECODER_MEMORY, codecs, common_input, decoders, last_decoding, procedure_input,
+};
+pub use json::json;
 pub use memory::{Bound, peak};
 pub use operations::operations;
 pub use packets::{packets, packets_input};
@@ -36,6 +40,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("config", config),
     ("decoders", decoders),
+    ("json", json),
     ("operations", operations),
     ("packets", packets),
     ("typed_params", typed_params),

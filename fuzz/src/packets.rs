@@ -11,12 +11,12 @@ use virtwire_proto::connection::{
 };
 use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
 use virtwire_proto::error::raised;
-use virtwire_proto::packet::{self, Descriptor, FramingError, Packet};
+use virtwire_proto::packet::{self, Descriptor, FramingError, MAX_DESCRIPTORS, Packet};
 use virtwire_proto::program::{Call, PROGRAMS, qemu, remote};
 
 /// What one side may allocate for what its peer has sent: a packet of 28 bytes becomes an event, which is larger, and
 /// may be answered by an error of some 200 bytes; both are put into buffers that grow by doubling.
-const MEMORY: Bound = Bound { per_byte: 48, constant: 16 * 1024 };
+const MEMORY: Bound = Bound { per_byte: 48, constant: 32 * 1024 };
 
 /// How many bytes a server may answer to each byte that came, where nobody answers calls but with short errors.
 const ANSWER: usize = 10;
@@ -25,7 +25,7 @@ const ANSWER: usize = 10;
 ///
 /// | byte | says |
 /// | --- | --- |
-/// | 0 | the low half: how many descriptors are there from the start; bit 4: whether the two sides are also run with someone behind them who answers; the high bits: how the server authenticates |
+/// | 0 | the low half: how many descriptors are there from the start, in threes; bit 4: whether the two sides are also run with someone behind them who answers; the high bits: how the server authenticates |
 /// | 1 | how the bytes arrive: 0 one at a time, else in pieces of many lengths that follow from it |
 /// | 2 and on | the bytes |
 ///
@@ -41,7 +41,8 @@ pub fn packets(data: &[u8]) {
     let stream = input.rest();
     let descriptors = Descriptors::new();
 
-    framing(stream, pieces, &descriptors, usize::from(options & 15));
+    let count = 3 * usize::from(options & 15);
+    framing(stream, pieces, &descriptors, count);
     let whole = MEMORY.check("a client", stream.len(), || client(&[stream], false, Vec::new()));
     assert_eq!(client(&pieces.of(stream), false, Vec::new()), whole, "pieces make no difference to a client");
     let whole =
@@ -52,7 +53,7 @@ pub fn packets(data: &[u8]) {
         "pieces make no difference to a server"
     );
     if options & 16 != 0 {
-        let some = || descriptors.some(usize::from(options & 15));
+        let some = || descriptors.some(count);
         client(&pieces.of(stream), true, some());
         server(&pieces.of(stream), authentication, true, some());
     }
@@ -164,7 +165,7 @@ fn client(pieces: &[&[u8]], answers: bool, descriptors: Vec<Descriptor>) -> Vec<
     client.subscribe(&register, CallOptions::default(), now).expect("it can be sent");
 
     let mut bytes = BytesMut::new();
-    let mut there = descriptors.into();
+    let mut there: VecDeque<_> = descriptors.into();
     let mut events = Vec::new();
     let mut written = written(|| client.transmit());
     for piece in pieces {
@@ -181,7 +182,11 @@ fn client(pieces: &[&[u8]], answers: bool, descriptors: Vec<Descriptor>) -> Vec<
                 }
             }
             written.extend(self::written(|| client.transmit()));
-            if !replied || client.close_reason().is_some() {
+            if client.close_reason().is_some() {
+                break;
+            }
+            if !replied {
+                assert!(there.len() <= MAX_DESCRIPTORS, "no more descriptors are kept than a packet has");
                 break;
             }
             client.authenticated(None);
@@ -220,7 +225,7 @@ fn server(
     let config = ServerConfig::new(PROGRAMS).authentication(authentication).max_client_requests(3);
     let mut server = Server::new(config, now);
     let mut bytes = BytesMut::new();
-    let mut there = descriptors.into();
+    let mut there: VecDeque<_> = descriptors.into();
     let mut events = Vec::new();
     let mut written = Vec::new();
     for piece in pieces {
@@ -228,6 +233,8 @@ fn server(
         loop {
             let received = server.receive(&mut bytes, &mut there, now);
             assert_eq!(received.err().as_ref(), server.close_reason());
+            let bounded = there.len() <= MAX_DESCRIPTORS || !server.wants_bytes();
+            assert!(bounded, "no more descriptors are kept than a packet has");
             assert!(server.pending_calls() <= 3, "no more calls are taken than may be worked on");
             let mut answered = false;
             while let Some(event) = server.event() {

@@ -7,6 +7,7 @@ mod schema;
 use crate::{common_input, packets_input, procedure_input};
 use bytes::BytesMut;
 use schema::Random;
+use virtwire_cli::json::Capture;
 use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
 use virtwire_proto::error::raised;
 use virtwire_proto::packet::{self, Header, PacketType, Serial, Status, put_error};
@@ -168,6 +169,26 @@ pub fn packets() -> Vec<Seed> {
     for length in [0_u32, 3, 4, 27, 28, 33_554_436, 33_554_437, u32::MAX] {
         let stream = [&length.to_be_bytes(), &[0; 24][..]].concat();
         seeds.push((format!("length-{length}"), packets_input(0, 0, &stream)));
+    }
+    seeds
+}
+
+/// Seeds of `json`: the packets of [`packets`] as captures and as text, and some payloads of [`decoders`].
+#[must_use]
+pub fn json() -> Vec<Seed> {
+    let mut seeds = Vec::new();
+    for (name, input) in packets() {
+        let stream = &input[2..];
+        seeds.push((format!("capture-{name}"), [&[0], stream].concat()));
+        let mut capture = Capture::new();
+        capture.push(stream);
+        capture.finish();
+        if let Some(piece) = capture.next() {
+            seeds.push((format!("text-{name}"), [&[2], piece.to_json().to_string().as_bytes()].concat()));
+        }
+    }
+    for (name, input) in decoders().into_iter().step_by(16) {
+        seeds.push((format!("payload-{name}"), [&[1], &input[..]].concat()));
     }
     seeds
 }

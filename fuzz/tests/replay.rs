@@ -6,7 +6,7 @@ use bytes::Bytes;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::fs;
 use std::path::{Path, PathBuf};
-use virtwire_fuzz::{DECODER_MEMORY, TARGETS, Target, peak, seeds, types};
+use virtwire_fuzz::{Codec, DECODER_MEMORY, TARGETS, Target, codecs, peak, seeds};
 use virtwire_proto::program::{Struct, Type};
 
 fn main() {
@@ -43,9 +43,12 @@ fn replay((name, run): Target) -> Result<(), Failed> {
 
 /// The seeds that are made from the definitions are those of these definitions.
 fn seeds_are_current() -> Result<(), Failed> {
-    for (target, seeds) in
-        [("decoders", seeds::decoders()), ("operations", seeds::operations()), ("packets", seeds::packets())]
-    {
+    for (target, seeds) in [
+        ("decoders", seeds::decoders()),
+        ("operations", seeds::operations()),
+        ("packets", seeds::packets()),
+        ("json", seeds::json()),
+    ] {
         for (name, input) in seeds {
             let found = fs::read(folder("corpus").join(target).join(&name)).unwrap_or_default();
             if found != input {
@@ -78,16 +81,16 @@ fn memory_is_bounded_for_every_type() -> Result<(), Failed> {
     const LENGTH: usize = 16 * 1024;
     let mut worst = (0, "");
     let mut count = 0;
-    for (of, decode) in types() {
+    for Codec { shape, recode } in codecs() {
         for greed in [Greed::Nested, Greed::Flat, Greed::Announced] {
             let mut payload = Vec::new();
-            of.fields.iter().for_each(|field| greed.write(&mut payload, &field.ty, LENGTH));
+            shape.fields.iter().for_each(|field| greed.write(&mut payload, &field.ty, LENGTH));
             payload.resize(LENGTH.max(payload.len()), 0);
             let payload = Bytes::from(payload);
             // What the target does besides is not counted by it, but bounded too.
-            let (_, peak) = peak(|| decode(&payload));
-            assert!(peak < 64 * LENGTH, "{}: {peak}", of.name);
-            worst = worst.max((virtwire_fuzz::last_decoding(), of.name));
+            let (_, peak) = peak(|| recode(&payload));
+            assert!(peak < 64 * LENGTH, "{}: {peak}", shape.name);
+            worst = worst.max((virtwire_fuzz::last_decoding(), shape.name));
         }
         count += 1;
     }
