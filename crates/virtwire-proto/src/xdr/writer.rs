@@ -60,7 +60,7 @@ impl<'a> Writer<'a> {
     /// How many bytes of the buffer's capacity are made ready at first: as many as most calls take.
     const WINDOW: usize = 256;
 
-    /// How many bytes are made ready at a time from then on: they are still near when they are written.
+    /// How many bytes are made ready at a time from then on, at most: they are still near when they are written.
     const CHUNK: usize = 4096;
 
     /// From this length on bytes are appended, without room being made ready for them first.
@@ -87,7 +87,8 @@ impl<'a> Writer<'a> {
     #[cold]
     #[inline(never)]
     fn grow(&mut self, len: usize) {
-        self.buffer.resize(self.position + len + Self::CHUNK, 0);
+        let ahead = self.position.clamp(Self::WINDOW, Self::CHUNK);
+        self.buffer.resize(self.position + len + ahead, 0);
     }
 
     /// Appends bytes that are encoded already.
