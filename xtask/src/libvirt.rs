@@ -82,6 +82,16 @@ pub(crate) fn prepare(libvirt: Libvirt) -> Result<Option<OsString>> {
     }
 }
 
+/// Installs packages of the distribution's on the machine itself, where root may and apt is there; says whether.
+pub(crate) fn install_on_the_machine(packages: &[&str]) -> Result<bool> {
+    let apt = Apt::of_the_machine();
+    let may = apt.is_there() && Root::may_enter();
+    if may {
+        apt.install(packages)?;
+    }
+    Ok(may)
+}
+
 fn installed() -> Result<()> {
     let apt = Apt::of_the_machine();
     let packages: Vec<_> = DAEMON.into_iter().chain(TOOLS).collect();

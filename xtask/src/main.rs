@@ -2,6 +2,7 @@
 
 mod codegen;
 mod cross_check;
+mod fuzz;
 mod import;
 mod libvirt;
 mod protocol;
@@ -18,6 +19,8 @@ usage: cargo xtask COMMAND
   cross-check [--source TREE [--delta FILE]] [--fields FILE --values FILE]
         compares protocol/ with the listings in a libvirt source tree, and with what `tshark -G fields` and
         `tshark -G values` print of libvirt's dissector
+  fuzz [TARGET...] [--seconds N] [--jobs N] [--toolchain NAME] [--minimise] [--if-possible]
+        builds the fuzz targets with libFuzzer, which takes a C++ compiler, and runs each for 30 seconds or as said
   import --source TREE --api DIR [--delta FILE]
         writes protocol/ from a libvirt source tree and a folder with its API XML
   test [--libvirt 9.0|11.3|12.8|none] [-- CARGO TEST ARGUMENTS]
@@ -40,6 +43,7 @@ fn run(args: &[String]) -> Result<()> {
     match command.as_str() {
         "cross-check" => cross_check::main(args),
         "codegen" => codegen::main(args),
+        "fuzz" => fuzz::main(args),
         "import" => import::main(args),
         "test" => test::main(args),
         "help" | "--help" | "-h" => {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::serve::Listen;
+
 /// libvirt's RPC protocol: shown, spoken and served.
 #[derive(Debug, Parser)]
 #[command(name = "virtwire", version, propagate_version = true, max_term_width = 100)]
@@ -81,6 +83,24 @@ pub(crate) enum Command {
         /// Fields that are missing, here or in any object inside, are zero, empty or null.
         #[arg(value_name = "JSON", allow_hyphen_values = true)]
         arguments: Option<String>,
+    },
+    /// Serve the hypervisor in memory, as libvirtd serves its test driver
+    ///
+    /// Clients open test:///default, which is one node for all of them, or the path of a node file, which is then
+    /// each one's own. Prints "listening on ..." for each place once clients can connect to it. Ends on SIGTERM and
+    /// SIGINT, and removes its sockets.
+    ///
+    /// Nobody has to authenticate: a UNIX socket lets its owner in, a TCP port everybody who reaches it, and clients
+    /// can have node files read with the rights of this process.
+    Serve {
+        /// Where to listen: unix:PATH or tcp:HOST:PORT, any number of times; with port 0 the system picks one
+        ///
+        /// Otherwise unix:$XDG_RUNTIME_DIR/virtwire/virtwire-sock.
+        #[arg(long, value_name = "PLACE")]
+        listen: Vec<Listen>,
+        /// The node file to serve as test:///default, in the format of libvirt's test driver
+        #[arg(long, value_name = "FILE.xml")]
+        node: Option<PathBuf>,
     },
     /// List domains
     ///

@@ -13,23 +13,24 @@ const EMBEDDED: &str = "test:///default";
 /// Opens the URI that the command line gives, or the default one.
 pub(crate) async fn open(uri: Option<&str>) -> Result<Connection, Failure> {
     let uri = match uri {
-        Some(uri) => uri,
+        Some(uri) => uri.to_owned(),
         None => default(),
     };
-    Connection::open(uri).await.map_err(Failure::connection)
+    Connection::open(&uri).await.map_err(Failure::connection)
 }
 
-/// What is meant where nothing is said. Empty leaves it to LIBVIRT_DEFAULT_URI, or to the host's daemon.
-fn default() -> &'static str {
+/// What is meant where nothing is said. Empty leaves it to the host's daemon.
+fn default() -> String {
     let variable = |name: &str| std::env::var(name).ok();
-    if variable("LIBVIRT_DEFAULT_URI").is_some_and(|uri| !uri.is_empty()) {
-        return "";
+    if let Some(uri) = variable("LIBVIRT_DEFAULT_URI").filter(|uri| !uri.is_empty()) {
+        return uri;
     }
-    if daemon_is_there(&Environment::new(is_root(), variable), |path| Path::new(path).exists()) {
-        return "";
+    let root = rustix::process::geteuid().is_root();
+    if daemon_is_there(&Environment::new(root, variable), |path| Path::new(path).exists()) {
+        return String::new();
     }
     say(format_args!("no libvirt daemon on this host: using {EMBEDDED}, a hypervisor in memory"));
-    EMBEDDED
+    EMBEDDED.to_owned()
 }
 
 /// Whether this host has a daemon's socket for who names none.
@@ -37,16 +38,6 @@ fn daemon_is_there(environment: &Environment, exists: impl Fn(&str) -> bool) -> 
     let found = SocketFinder::for_uri(None, environment).and_then(|finder| finder.find(&exists));
     // Where there is none, what is found is where one would be.
     found.is_ok_and(|found| found.path.to_str().is_ok_and(exists))
-}
-
-#[cfg(unix)]
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-#[cfg(not(unix))]
-fn is_root() -> bool {
-    false
 }
 
 #[cfg(test)]

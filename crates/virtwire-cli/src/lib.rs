@@ -16,6 +16,7 @@ use clap::Parser;
 
 use arguments::{Arguments, Command};
 use failure::Failure;
+use tokio::runtime::Builder;
 
 /// Runs the command with these arguments, of which the first is the command's own name, and gives the status to
 /// end with: 0 done, 1 the server answered with an error, 2 usage, 3 no connection.
@@ -38,21 +39,25 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(arguments: Arguments, output: &mut dyn Write) -> Result<(), Failure> {
     let uri = arguments.connect.as_deref();
+    let (one_thread, many_threads) = (Builder::new_current_thread, Builder::new_multi_thread);
     match arguments.command {
         Command::Procedures { json } => commands::procedures::run(json, output),
         Command::Decode { hex, file } => commands::decode::run(hex, file.as_deref(), output),
         Command::Encode { hex, file } => commands::encode::run(hex, file.as_deref(), output),
         Command::Call { procedure, arguments } => {
-            block_on(commands::call::run(uri, &procedure, arguments.as_deref(), output))
+            block_on(one_thread(), commands::call::run(uri, &procedure, arguments.as_deref(), output))
+        }
+        Command::Serve { listen, node } => {
+            block_on(many_threads(), commands::serve::run(&listen, node.as_deref(), output))
         }
         Command::List { all, inactive, json } => {
-            block_on(commands::list::run(uri, commands::list::Choice::new(all, inactive), json, output))
+            let choice = commands::list::Choice::new(all, inactive);
+            block_on(one_thread(), commands::list::run(uri, choice, json, output))
         }
     }
 }
 
-/// Runs what talks to others, on this thread.
-fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(Failure::connection)?.block_on(command)
+/// Runs what talks to others.
+fn block_on(mut runtime: Builder, command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    runtime.enable_all().build().map_err(Failure::connection)?.block_on(command)
 }

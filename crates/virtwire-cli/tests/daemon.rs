@@ -1,13 +1,16 @@
 //! `call` and `list` at a real daemon, and every procedure of the remote program sent to one.
 
 mod command;
+mod serving;
 
 use std::fs;
-use std::process::{Command, ExitCode, Output};
+use std::process::{Command, ExitCode, Output, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use command::virtwire;
 use serde_json::{Value, json};
+use serving::Serving;
 use virtwire::proto::enums::ErrorNumber;
 use virtwire::proto::program::{Kind, Procedure, Version, remote};
 use virtwire::{CallOptions, Connection, Error};
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
         the_environment_names_the_default,
         tcp_is_spoken_too,
         every_procedure_is_answered,
+        virsh_is_served,
     ])
 }
 
@@ -297,4 +301,56 @@ async fn answer(connection: &Connection, procedure: &'static Procedure) -> Resul
         }
         Err(error) => Err(error.to_string()),
     }
+}
+
+fn virsh_is_served(testbed: &Testbed) -> Result<(), Failed> {
+    let folder = tempfile::Builder::new().prefix("virtwire-").tempdir_in("/tmp")?;
+    let socket = folder.path().join("sock");
+    let serving = Serving::start(&["--listen", &format!("unix:{}", socket.display())]);
+    let uri = Daemon::uri_at(&socket);
+    let virsh = |arguments: &[&str]| {
+        let mut command = testbed.virsh();
+        command.args(["-c", &uri]).args(arguments);
+        command
+    };
+    let ours = |arguments: &[&str]| {
+        let mut command = virtwire();
+        command.args(["-c", &uri]).args(arguments);
+        succeed(command)
+    };
+    let file = folder.path().join("domain.xml");
+    fs::write(
+        &file,
+        "<domain type='test'><name>one</name><memory>8192</memory><os><type>hvm</type></os></domain>",
+    )?;
+    let file = file.to_str().ok_or("a text")?;
+    assert_eq!(run(&mut virsh(&["list"]))?, ours(&["list"])?);
+    assert!(run(&mut virsh(&["dumpxml", "test"]))?.contains("<name>test</name>"));
+
+    let mut events = virsh(&["event", "--event", "lifecycle", "--loop", "--timeout", "5"]);
+    let events = events.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    // There is no telling from outside that it has registered; it takes a few milliseconds.
+    thread::sleep(Duration::from_secs(1));
+    for (step, state) in [
+        (&["define", file][..], Some("shut off")),
+        (&["start", "one"], Some("running")),
+        (&["suspend", "one"], Some("paused")),
+        (&["resume", "one"], Some("running")),
+        (&["destroy", "one"], Some("shut off")),
+        (&["undefine", "one"], None),
+    ] {
+        run(&mut virsh(step))?;
+        // What one virsh has done, another one and our own client see.
+        let theirs = run(&mut virsh(&["list", "--all"]))?;
+        assert_eq!(theirs, ours(&["list", "--all"])?);
+        let line = theirs.lines().find(|line| line.contains(" one "));
+        assert_eq!(line.map(|line| line.ends_with(state.unwrap_or("?"))), state.map(|_| true), "{theirs}");
+    }
+    let said = String::from_utf8(events.wait_with_output()?.stdout)?;
+    let kinds: Vec<_> = said.lines().filter_map(|line| line.split("'one': ").nth(1)).collect();
+    let kinds: Vec<_> = kinds.iter().filter_map(|kind| kind.split(' ').next()).collect();
+    assert_eq!(kinds, ["Defined", "Started", "Suspended", "Resumed", "Stopped", "Undefined"], "{said}");
+    assert_eq!(serving.end("-TERM").0, Some(0));
+    assert!(!socket.exists());
+    Ok(())
 }

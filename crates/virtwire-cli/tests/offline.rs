@@ -10,7 +10,7 @@ use std::process::Stdio;
 use command::{decoded, output, run, virtwire};
 use serde_json::{Value, json};
 
-const COMMANDS: [&str; 5] = ["procedures", "decode", "encode", "call", "list"];
+const COMMANDS: [&str; 6] = ["procedures", "decode", "encode", "call", "serve", "list"];
 
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).expect("the output is text")

@@ -2,6 +2,7 @@
 
 use crate::xml::Malformed;
 use uuid::Uuid;
+use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
 
 /// An error as libvirt reports one: every field of the wire's error struct but the objects it may name.
 ///
@@ -11,9 +12,9 @@ use uuid::Uuid;
 #[non_exhaustive]
 pub struct Error {
     /// What kind of error it is; C: `virErrorNumber`.
-    pub code: i32,
+    pub code: ErrorNumber,
     /// Which part of libvirt would have reported it; C: `virErrorDomain`.
-    pub domain: i32,
+    pub domain: ErrorDomain,
     /// The whole message for people.
     pub message: String,
     /// The kind's part of the message with `%s` for the rest, or the function's name for an argument's error.
@@ -36,76 +37,36 @@ impl Error {
     pub const LEVEL: i32 = 2;
 }
 
-/// The parts of libvirt that report errors here; C: `virErrorDomain`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// `VIR_FROM_NONE`
-    Nothing = 0,
-    /// `VIR_FROM_XML`
-    Xml = 5,
-    /// `VIR_FROM_TEST`
-    Test = 12,
-    /// `VIR_FROM_DOMAIN`, which the public calls on domains report too: `VIR_FROM_DOM` is another number.
-    Domain = 20,
-}
-
-/// The kinds of error, as (number, what the message starts with).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// `VIR_ERR_INTERNAL_ERROR`
-    Internal = 1,
-    /// `VIR_ERR_INVALID_ARG`
-    InvalidArg = 8,
-    /// `VIR_ERR_OPERATION_FAILED`
-    OperationFailed = 9,
-    /// `VIR_ERR_NO_NAME`
-    NoName = 21,
-    /// `VIR_ERR_XML_ERROR`
-    Xml = 27,
-    /// `VIR_ERR_XML_DETAIL`
-    XmlDetail = 35,
-    /// `VIR_ERR_NO_DOMAIN`
-    NoDomain = 42,
-    /// `VIR_ERR_OPERATION_INVALID`
-    OperationInvalid = 55,
-    /// `VIR_ERR_CONFIG_UNSUPPORTED`
-    ConfigUnsupported = 67,
-    /// `VIR_ERR_NO_DOMAIN_METADATA`
-    NoMetadata = 80,
-    /// `VIR_ERR_OVERFLOW`
-    Overflow = 82,
-}
-
-impl Kind {
-    /// What a message of this kind says before its detail; tools match on these.
-    fn prefix(self) -> &'static str {
-        match self {
-            Self::Internal => "internal error",
-            Self::InvalidArg => "invalid argument",
-            Self::OperationFailed => "operation failed",
-            Self::NoName => "missing name information",
-            Self::Xml => "XML error",
-            Self::XmlDetail => "",
-            Self::NoDomain => "Domain not found",
-            Self::OperationInvalid => "Requested operation is not valid",
-            Self::ConfigUnsupported => "unsupported configuration",
-            Self::NoMetadata => "metadata not found",
-            Self::Overflow => "numerical overflow",
-        }
+/// What a message of this kind says before its detail; tools match on these.
+fn prefix(kind: ErrorNumber) -> &'static str {
+    match kind {
+        ErrorNumber::INTERNAL_ERROR => "internal error",
+        ErrorNumber::INVALID_ARG => "invalid argument",
+        ErrorNumber::OPERATION_FAILED => "operation failed",
+        ErrorNumber::NO_NAME => "missing name information",
+        ErrorNumber::XML_ERROR => "XML error",
+        ErrorNumber::OPERATION_DENIED => "operation forbidden",
+        ErrorNumber::NO_DOMAIN => "Domain not found",
+        ErrorNumber::OPERATION_INVALID => "Requested operation is not valid",
+        ErrorNumber::CONFIG_UNSUPPORTED => "unsupported configuration",
+        ErrorNumber::NO_DOMAIN_METADATA => "metadata not found",
+        ErrorNumber::OVERFLOW => "numerical overflow",
+        ErrorNumber::ARGUMENT_UNSUPPORTED => "argument unsupported",
+        _ => "",
     }
 }
 
 /// An error of this kind; an empty detail leaves the kind's own words alone.
-pub(crate) fn error(from: Origin, kind: Kind, detail: impl Into<String>) -> Error {
+pub(crate) fn error(from: ErrorDomain, kind: ErrorNumber, detail: impl Into<String>) -> Error {
     let detail = detail.into();
-    let (message, str1) = match (kind.prefix(), &*detail) {
+    let (message, str1) = match (prefix(kind), &*detail) {
         (prefix, "") => (prefix.to_owned(), prefix.to_owned()),
         ("", detail) => (detail.to_owned(), "%s".to_owned()),
         (prefix, detail) => (format!("{prefix}: {detail}"), format!("{prefix}: %s")),
     };
     Error {
-        code: kind as i32,
-        domain: from as i32,
+        code: kind,
+        domain: from,
         message,
         str1: Some(str1),
         str2: Some(detail).filter(|detail| !detail.is_empty()),
@@ -117,14 +78,14 @@ pub(crate) fn error(from: Origin, kind: Kind, detail: impl Into<String>) -> Erro
 
 /// An argument that a call does not allow: `function` is the call's C name.
 pub(crate) fn bad_argument(
-    from: Origin,
+    from: ErrorDomain,
     function: &str,
     argument: &str,
     message: impl Into<String>,
 ) -> Error {
     Error {
-        code: Kind::InvalidArg as i32,
-        domain: from as i32,
+        code: ErrorNumber::INVALID_ARG,
+        domain: from,
         message: message.into(),
         str1: Some(function.to_owned()),
         str2: Some(argument.to_owned()),
@@ -134,14 +95,16 @@ pub(crate) fn bad_argument(
     }
 }
 
-/// Checks that no flag is set but these.
+/// Checks that no flag is set but these; `function` is the call's C name.
 pub(crate) fn check_flags(function: &str, flags: u32, known: u32) -> Result<()> {
     let unknown = flags & !known;
     if unknown == 0 {
         return Ok(());
     }
+    // It is the driver that checks them, in a function named after the public one.
+    let function = format!("test{}", function.trim_start_matches("vir"));
     let message = format!("unsupported flags (0x{unknown:x}) in function {function}");
-    Err(bad_argument(Origin::Test, function, "flags", message))
+    Err(bad_argument(ErrorDomain::TEST, &function, "flags", message))
 }
 
 /// Checks that at most one of two flags is set, given as (bit, C name).
@@ -155,37 +118,50 @@ pub(crate) fn check_exclusive(
         return Ok(());
     }
     let message = format!("Flags '{}' and '{}' are mutually exclusive", one.1, other.1);
-    Err(bad_argument(Origin::Domain, function, "ctl", message))
+    Err(bad_argument(ErrorDomain::DOMAIN, function, "ctl", message))
 }
 
 /// A number that a call does not allow to be zero.
 pub(crate) fn must_not_be_zero(function: &str, argument: &str) -> Error {
-    bad_argument(Origin::Domain, function, argument, format!("{argument} in {function} must not be zero"))
+    bad_argument(
+        ErrorDomain::DOMAIN,
+        function,
+        argument,
+        format!("{argument} in {function} must not be zero"),
+    )
 }
 
 /// No domain has this name, UUID or id.
 pub(crate) fn no_such_domain(what: &str, value: impl std::fmt::Display) -> Error {
-    error(Origin::Test, Kind::NoDomain, format!("no domain with matching {what} '{value}'"))
+    error(ErrorDomain::TEST, ErrorNumber::NO_DOMAIN, format!("no domain with matching {what} '{value}'"))
 }
 
 /// The domain that a caller holds is gone.
 pub(crate) fn domain_is_gone(uuid: Uuid, name: impl std::fmt::Display) -> Error {
-    error(Origin::Test, Kind::NoDomain, format!("no domain with matching uuid '{uuid}' ({name})"))
+    error(
+        ErrorDomain::TEST,
+        ErrorNumber::NO_DOMAIN,
+        format!("no domain with matching uuid '{uuid}' ({name})"),
+    )
 }
 
 /// The call needs a running domain.
 pub(crate) fn not_running() -> Error {
-    error(Origin::Domain, Kind::OperationInvalid, "domain is not running")
+    error(ErrorDomain::DOMAIN, ErrorNumber::OPERATION_INVALID, "domain is not running")
 }
 
 /// A document that is not well-formed; `source` says which.
-pub(crate) fn malformed(from: Origin, source: &str, malformed: &Malformed) -> Error {
-    error(from, Kind::XmlDetail, format!("{source}:{}: {}", malformed.line, malformed.reason))
+pub(crate) fn malformed(from: ErrorDomain, source: &str, malformed: &Malformed) -> Error {
+    error(from, ErrorNumber::XML_DETAIL, format!("{source}:{}: {}", malformed.line, malformed.reason))
 }
 
 /// A document with another root than asked for.
 pub(crate) fn unexpected_root(expected: &str, found: &str) -> Error {
-    error(Origin::Xml, Kind::Xml, format!("the root element must be '{expected}', not '{found}'"))
+    error(
+        ErrorDomain::XML,
+        ErrorNumber::XML_ERROR,
+        format!("the root element must be '{expected}', not '{found}'"),
+    )
 }
 
 #[cfg(test)]
@@ -194,20 +170,23 @@ mod tests {
 
     #[test]
     fn fields_are_filled_as_libvirt_fills_them() {
-        let with_detail = error(Origin::Domain, Kind::OperationInvalid, "domain is not running");
+        let with_detail = error(ErrorDomain::DOMAIN, ErrorNumber::OPERATION_INVALID, "domain is not running");
         assert_eq!(with_detail.to_string(), "Requested operation is not valid: domain is not running");
         assert_eq!(with_detail.str1.as_deref(), Some("Requested operation is not valid: %s"));
         assert_eq!(with_detail.str2.as_deref(), Some("domain is not running"));
-        assert_eq!((with_detail.code, with_detail.domain), (55, 20));
+        assert_eq!(
+            (with_detail.code, with_detail.domain),
+            (ErrorNumber::OPERATION_INVALID, ErrorDomain::DOMAIN)
+        );
         assert_eq!((with_detail.int1, with_detail.int2), (-1, -1));
 
-        let alone = error(Origin::Domain, Kind::NoName, "");
+        let alone = error(ErrorDomain::DOMAIN, ErrorNumber::NO_NAME, "");
         assert_eq!(alone.to_string(), "missing name information");
         assert_eq!((alone.str1.as_deref(), alone.str2), (Some("missing name information"), None));
 
         let argument = must_not_be_zero("virDomainSetMemory", "memory");
         assert_eq!(argument.to_string(), "memory in virDomainSetMemory must not be zero");
-        assert_eq!((argument.code, argument.domain), (8, 20));
+        assert_eq!((argument.code, argument.domain), (ErrorNumber::INVALID_ARG, ErrorDomain::DOMAIN));
         assert_eq!(argument.str1.as_deref(), Some("virDomainSetMemory"));
         assert_eq!(argument.str2.as_deref(), Some("memory"));
         assert_eq!((argument.int1, argument.int2), (0, 0));
@@ -217,7 +196,7 @@ mod tests {
     fn unknown_flags_alone_are_named() {
         assert_eq!(check_flags("f", 0b101, 0b111), Ok(()));
         let error = check_flags("virDomainReboot", 0x1001, 1).unwrap_err();
-        assert_eq!(error.to_string(), "unsupported flags (0x1000) in function virDomainReboot");
-        assert_eq!((error.code, error.domain), (8, 12));
+        assert_eq!(error.to_string(), "unsupported flags (0x1000) in function testDomainReboot");
+        assert_eq!((error.code, error.domain), (ErrorNumber::INVALID_ARG, ErrorDomain::TEST));
     }
 }

@@ -4,6 +4,11 @@ use crate::domain::DomainRef;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use virtwire_proto::enums::{
+    DomainEventDefinedDetailType, DomainEventResumedDetailType, DomainEventStartedDetailType,
+    DomainEventStoppedDetailType, DomainEventSuspendedDetailType, DomainEventType,
+    DomainEventUndefinedDetailType, DomainMetadataType,
+};
 
 /// Something that happened to a domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +26,8 @@ pub enum DomainEvent {
     MetadataChange {
         /// The domain.
         domain: DomainRef,
-        /// Which of the three, as in `virDomainMetadataType`: 0 description, 1 title, 2 element.
-        kind: i32,
+        /// Which of the three.
+        kind: DomainMetadataType,
         /// The element's namespace, where an element was set.
         uri: Option<String>,
     },
@@ -59,7 +64,7 @@ pub enum LifecycleEvent {
 impl LifecycleEvent {
     /// The event's number; C: `virDomainEventType`.
     #[must_use]
-    pub fn event(self) -> i32 {
+    pub fn event(self) -> DomainEventType {
         self.numbers().0
     }
 
@@ -69,19 +74,26 @@ impl LifecycleEvent {
         self.numbers().1
     }
 
-    fn numbers(self) -> (i32, i32) {
+    fn numbers(self) -> (DomainEventType, i32) {
+        use DomainEventDefinedDetailType as Defined;
+        use DomainEventResumedDetailType as Resumed;
+        use DomainEventStartedDetailType as Started;
+        use DomainEventStoppedDetailType as Stopped;
+        use DomainEventSuspendedDetailType as Suspended;
+        use DomainEventType as Event;
+        use DomainEventUndefinedDetailType as Undefined;
         match self {
-            Self::DefinedAdded => (0, 0),
-            Self::DefinedUpdated => (0, 1),
-            Self::DefinedRenamed => (0, 2),
-            Self::UndefinedRemoved => (1, 0),
-            Self::UndefinedRenamed => (1, 1),
-            Self::StartedBooted => (2, 0),
-            Self::SuspendedPaused => (3, 0),
-            Self::ResumedUnpaused => (4, 0),
-            Self::StoppedShutdown => (5, 0),
-            Self::StoppedDestroyed => (5, 1),
-            Self::StoppedSaved => (5, 4),
+            Self::DefinedAdded => (Event::DEFINED, Defined::ADDED.0),
+            Self::DefinedUpdated => (Event::DEFINED, Defined::UPDATED.0),
+            Self::DefinedRenamed => (Event::DEFINED, Defined::RENAMED.0),
+            Self::UndefinedRemoved => (Event::UNDEFINED, Undefined::REMOVED.0),
+            Self::UndefinedRenamed => (Event::UNDEFINED, Undefined::RENAMED.0),
+            Self::StartedBooted => (Event::STARTED, Started::BOOTED.0),
+            Self::SuspendedPaused => (Event::SUSPENDED, Suspended::PAUSED.0),
+            Self::ResumedUnpaused => (Event::RESUMED, Resumed::UNPAUSED.0),
+            Self::StoppedShutdown => (Event::STOPPED, Stopped::SHUTDOWN.0),
+            Self::StoppedDestroyed => (Event::STOPPED, Stopped::DESTROYED.0),
+            Self::StoppedSaved => (Event::STOPPED, Stopped::SAVED.0),
         }
     }
 }

@@ -1,18 +1,17 @@
 //! The node: the hypervisor that calls reach, with all of its domains.
 
 use crate::capabilities::{self, Cell, NodeInfo, SECURITY_MODEL, SecurityModel};
-use crate::domain::{Definition, Domain, DomainRef, DomainState, Slot, Store};
-use crate::error::{
-    Kind, Origin, Result, bad_argument, check_flags, domain_is_gone, error, malformed, no_such_domain,
-};
+use crate::domain::{Definition, Domain, DomainRef, Slot, Store};
+use crate::error::{Result, bad_argument, check_flags, domain_is_gone, error, malformed, no_such_domain};
 use crate::events::{DomainEvent, Hub, LifecycleEvent, Subscription};
 use crate::node_file;
-use crate::numbers::list;
 use crate::xml::{self, Limits};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
+use virtwire_proto::enums::{DomainMetadataType, DomainState, ErrorDomain, ErrorNumber};
+use virtwire_proto::flags::ListAllDomainsFlags;
 
 /// A hypervisor in memory.
 ///
@@ -81,8 +80,8 @@ impl Builder {
     pub fn open(self, path: &str) -> Result<Node> {
         match path {
             "" | "/" => Err(error(
-                Origin::Test,
-                Kind::InvalidArg,
+                ErrorDomain::TEST,
+                ErrorNumber::INVALID_ARG,
                 "the URI needs a node file's path, or test:///default",
             )),
             "/default" => Ok(self.default_node()),
@@ -244,7 +243,11 @@ impl Node {
         let cells = usize::try_from(start).ok().and_then(|start| self.cells.get(start..));
         match cells {
             Some(cells) if !cells.is_empty() => Ok(cells.iter().take(max).map(|cell| cell.memory).collect()),
-            _ => Err(error(Origin::Test, Kind::InvalidArg, "the range lies beyond the available cells")),
+            _ => Err(error(
+                ErrorDomain::TEST,
+                ErrorNumber::INVALID_ARG,
+                "the range lies beyond the available cells",
+            )),
         }
     }
 
@@ -323,7 +326,7 @@ impl Node {
         const FUNCTION: &str = "virDomainLookupByID";
         if id < 0 {
             let message = format!("id in {FUNCTION} must be zero or greater");
-            return Err(bad_argument(Origin::Domain, FUNCTION, "id", message));
+            return Err(bad_argument(ErrorDomain::DOMAIN, FUNCTION, "id", message));
         }
         self.read(|state| {
             state.domains.by_id(id).and_then(|slot| state.domains.get(slot)).map(Domain::reference)
@@ -365,39 +368,40 @@ impl Node {
     /// # Errors
     /// A flag that is none of these.
     pub fn list_all_domains(&self, flags: u32) -> Result<Vec<DomainRef>> {
-        check_flags("virConnectListAllDomains", flags, list::ALL)?;
+        check_flags("virConnectListAllDomains", flags, ListAllDomainsFlags::all().bits())?;
         Ok(self.read(|state| {
-            let wanted = state.domains.iter().filter(|domain| is_listed(domain, flags));
+            let wanted = state.domains.iter().filter(|domain| is_listed(domain, flags.into()));
             wanted.map(Domain::reference).collect()
         }))
     }
 }
 
-fn is_listed(domain: &Domain, flags: u32) -> bool {
-    let group = |members: &[(u32, bool)]| {
-        let asked = members.iter().filter(|(flag, _)| flags & flag != 0);
+fn is_listed(domain: &Domain, flags: ListAllDomainsFlags) -> bool {
+    use ListAllDomainsFlags as Flag;
+    let group = |members: &[(ListAllDomainsFlags, bool)]| {
+        let asked = members.iter().filter(|(flag, _)| flags.contains(*flag));
         asked.clone().next().is_none() || asked.clone().any(|&(_, holds)| holds)
     };
     let state = domain.state;
-    let running = state == DomainState::Running;
-    let paused = state == DomainState::Paused;
-    let shutoff = state == DomainState::Shutoff;
-    group(&[(list::ACTIVE, domain.is_active()), (list::INACTIVE, !domain.is_active())])
-        && group(&[(list::PERSISTENT, domain.persistent), (list::TRANSIENT, !domain.persistent)])
+    let running = state == DomainState::RUNNING;
+    let paused = state == DomainState::PAUSED;
+    let shutoff = state == DomainState::SHUTOFF;
+    group(&[(Flag::ACTIVE, domain.is_active()), (Flag::INACTIVE, !domain.is_active())])
+        && group(&[(Flag::PERSISTENT, domain.persistent), (Flag::TRANSIENT, !domain.persistent)])
         && group(&[
-            (list::RUNNING, running),
-            (list::PAUSED, paused),
-            (list::SHUTOFF, shutoff),
-            (list::OTHER, !running && !paused && !shutoff),
+            (Flag::RUNNING, running),
+            (Flag::PAUSED, paused),
+            (Flag::SHUTOFF, shutoff),
+            (Flag::OTHER, !running && !paused && !shutoff),
         ])
         && group(&[
-            (list::MANAGEDSAVE, domain.has_managed_save),
-            (list::NO_MANAGEDSAVE, !domain.has_managed_save),
+            (Flag::MANAGEDSAVE, domain.has_managed_save),
+            (Flag::NO_MANAGEDSAVE, !domain.has_managed_save),
         ])
-        && group(&[(list::AUTOSTART, domain.autostart), (list::NO_AUTOSTART, !domain.autostart)])
+        && group(&[(Flag::AUTOSTART, domain.autostart), (Flag::NO_AUTOSTART, !domain.autostart)])
         // There are neither snapshots nor checkpoints.
-        && group(&[(list::HAS_SNAPSHOT, false), (list::NO_SNAPSHOT, true)])
-        && group(&[(list::HAS_CHECKPOINT, false), (list::NO_CHECKPOINT, true)])
+        && group(&[(Flag::HAS_SNAPSHOT, false), (Flag::NO_SNAPSHOT, true)])
+        && group(&[(Flag::HAS_CHECKPOINT, false), (Flag::NO_CHECKPOINT, true)])
 }
 
 impl State {
@@ -447,7 +451,7 @@ impl State {
             if let Some(other) = self.domains.by_name(name.as_bytes()).and_then(|slot| self.domains.get(slot))
             {
                 let message = format!("domain '{name}' already exists with uuid {}", other.definition.uuid);
-                return Err(error(Origin::Domain, Kind::OperationFailed, message));
+                return Err(error(ErrorDomain::DOMAIN, ErrorNumber::OPERATION_FAILED, message));
             }
             return Ok((self.domains.insert(Domain::new(definition)), false));
         };
@@ -455,17 +459,19 @@ impl State {
             let name = &domain.definition.name;
             if *name != definition.name {
                 let message = format!("domain '{name}' is already defined with uuid {}", definition.uuid);
-                return Err(error(Origin::Domain, Kind::OperationFailed, message));
+                return Err(error(ErrorDomain::DOMAIN, ErrorNumber::OPERATION_FAILED, message));
             }
             if must_be_inactive && domain.is_active() {
                 let message = format!("domain '{name}' is already active");
-                return Err(error(Origin::Domain, Kind::OperationInvalid, message));
+                return Err(error(ErrorDomain::DOMAIN, ErrorNumber::OPERATION_INVALID, message));
             }
             Ok(domain.assign(definition, live))
         });
         match assigned {
             Some(replaced) => Ok((slot, replaced?)),
-            None => Err(error(Origin::Domain, Kind::Internal, "a domain's UUID leads nowhere")),
+            None => {
+                Err(error(ErrorDomain::DOMAIN, ErrorNumber::INTERNAL_ERROR, "a domain's UUID leads nowhere"))
+            }
         }
     }
 
@@ -477,7 +483,7 @@ impl State {
 
     /// Brings a domain of a node file into the state that the file asks for.
     fn start_as(&mut self, slot: Slot, state: DomainState) {
-        if state != DomainState::Shutoff {
+        if state != DomainState::SHUTOFF {
             self.start(slot, 0);
         }
         self.domains.change(slot, |domain| domain.set_state(state, 0));
@@ -487,7 +493,7 @@ impl State {
         self.hub.queue(DomainEvent::Lifecycle { domain, event });
     }
 
-    pub(crate) fn tell_metadata(&self, domain: DomainRef, kind: i32, uri: Option<&str>) {
+    pub(crate) fn tell_metadata(&self, domain: DomainRef, kind: DomainMetadataType, uri: Option<&str>) {
         self.hub.queue(DomainEvent::MetadataChange { domain, kind, uri: uri.map(str::to_owned) });
     }
 
@@ -506,5 +512,5 @@ impl State {
 /// A document of the caller's about a domain's metadata.
 pub(crate) fn parse_metadata(document: &str) -> Result<xml::Element> {
     xml::parse(document.as_bytes(), Limits::PEER)
-        .map_err(|error| malformed(Origin::Domain, "(metadata_xml)", &error))
+        .map_err(|error| malformed(ErrorDomain::DOMAIN, "(metadata_xml)", &error))
 }

@@ -5,9 +5,10 @@
 
 use crate::capabilities::NodeInfo;
 use crate::domain::{Definition, Instructions, c_number};
-use crate::error::{Kind, Origin, Result, error, malformed, unexpected_root};
+use crate::error::{Result, error, malformed, unexpected_root};
 use crate::xml::{self, Element, Limits, Node};
 use std::path::Path;
+use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
 
 /// The longest model's name in bytes: the wire has 32 characters with one for the end.
 const MAX_MODEL: usize = 31;
@@ -47,10 +48,14 @@ pub(crate) fn default_domain() -> Result<Definition> {
 /// It cannot be read, is not well-formed, or has another root.
 pub(crate) fn read(path: &Path, root: &str) -> Result<Element> {
     let bytes = std::fs::read(path).map_err(|cause| {
-        error(Origin::Test, Kind::Xml, format!("failed to parse xml document '{}': {cause}", path.display()))
+        error(
+            ErrorDomain::TEST,
+            ErrorNumber::XML_ERROR,
+            format!("failed to parse xml document '{}': {cause}", path.display()),
+        )
     })?;
     let found = xml::parse(&bytes, Limits::FILE)
-        .map_err(|error| malformed(Origin::Test, &path.display().to_string(), &error))?;
+        .map_err(|error| malformed(ErrorDomain::TEST, &path.display().to_string(), &error))?;
     if found.name == root { Ok(found) } else { Err(unexpected_root(root, &found.name)) }
 }
 
@@ -65,7 +70,11 @@ pub(crate) fn read_info(node: &Element, info: &mut NodeInfo) -> Result<()> {
         let value = c_number(&text).and_then(|value| u32::try_from(value).ok());
         match value {
             Some(value) => Ok(Some(value)),
-            None => Err(error(Origin::Test, Kind::Xml, format!("invalid node cpu {name} value '{text}'"))),
+            None => Err(error(
+                ErrorDomain::TEST,
+                ErrorNumber::XML_ERROR,
+                format!("invalid node cpu {name} value '{text}'"),
+            )),
         }
     };
     info.nodes = number("nodes")?.unwrap_or(info.nodes);
@@ -78,13 +87,14 @@ pub(crate) fn read_info(node: &Element, info: &mut NodeInfo) -> Result<()> {
     if let Some(model) = cpu.and_then(|cpu| cpu.child_text("model")) {
         if model.len() > MAX_MODEL {
             let message = format!("the node's model '{model}' is longer than {MAX_MODEL} bytes");
-            return Err(error(Origin::Test, Kind::Internal, message));
+            return Err(error(ErrorDomain::TEST, ErrorNumber::INTERNAL_ERROR, message));
         }
         info.model = model;
     }
     if let Some(text) = node.child_text("memory") {
-        info.memory = c_number(&text)
-            .ok_or_else(|| error(Origin::Test, Kind::Xml, format!("invalid node memory value '{text}'")))?;
+        info.memory = c_number(&text).ok_or_else(|| {
+            error(ErrorDomain::TEST, ErrorNumber::XML_ERROR, format!("invalid node memory value '{text}'"))
+        })?;
     }
     Ok(())
 }

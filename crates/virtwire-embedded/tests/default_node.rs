@@ -47,10 +47,10 @@ fn has_one_running_domain() {
     let test = &all[0];
     assert_eq!((test.name.to_string(), test.id), ("test".to_owned(), 1));
     assert_eq!(test.uuid.to_string(), "6695eb01-f6a4-8304-79aa-97f2502e193f");
-    assert_eq!(node.domain_state(test, 0), Ok((DomainState::Running, 0)));
+    assert_eq!(node.domain_state(test, 0), Ok((DomainState::RUNNING, 0)));
     let info = node.domain_info(test).unwrap();
     assert_eq!((info.max_mem, info.memory, info.nr_virt_cpu), (8_388_608, 2_097_152, 2));
-    assert_eq!((info.state, info.cpu_time), (DomainState::Running, 1_234_567_890_123));
+    assert_eq!((info.state, info.cpu_time), (DomainState::RUNNING, 1_234_567_890_123));
     assert_eq!(node.domain_xml_desc(test, 0).unwrap(), TEST);
     assert_eq!(node.domain_is_persistent(test), Ok(true));
     assert_eq!(node.domain_autostart(test), Ok(false));

@@ -31,7 +31,7 @@ fn transient(more: &str) -> (Node, DomainRef, Recorder) {
 
 fn state(node: &Node, domain: &DomainRef) -> (i32, i32) {
     let (state, reason) = node.domain_state(domain, 0).unwrap();
-    (state as i32, reason)
+    (state.0, reason)
 }
 
 #[test]
@@ -308,5 +308,5 @@ fn a_domain_that_is_gone_is_named_by_uuid_and_name() {
     // The reference of another domain with the same name does not reach the new one.
     let b = node.domain_define_xml(document("a", TWO, ""), 0).unwrap();
     assert_eq!(code(node.domain_info(&a)), (42, 12));
-    assert_eq!(node.domain_info(&b).unwrap().state, DomainState::Shutoff);
+    assert_eq!(node.domain_info(&b).unwrap().state, DomainState::SHUTOFF);
 }

@@ -32,7 +32,7 @@ fn lookups() {
         ),
     ] {
         let error = result.unwrap_err();
-        assert_eq!((error.code, error.domain, &*error.message), (42, 12, message));
+        assert_eq!((error.code.0, error.domain.0, &*error.message), (42, 12, message));
     }
     assert_eq!(code(node.domain_lookup_by_name("")), (42, 12));
     assert_eq!(code(node.domain_lookup_by_name([0xff])), (42, 12));

@@ -4,10 +4,11 @@ mod common;
 
 use common::{ONE, Recorder, TWO, code, document};
 use virtwire_embedded::{DomainEvent, DomainRef, Node};
+use virtwire_proto::enums::DomainMetadataType;
 
 const DESCRIPTION: i32 = 0;
-const TITLE: i32 = 1;
-const ELEMENT: i32 = 2;
+const TITLE: i32 = DomainMetadataType::TITLE.0;
+const ELEMENT: i32 = DomainMetadataType::ELEMENT.0;
 
 const LIVE: u32 = 1;
 const CONFIG: u32 = 2;
@@ -155,7 +156,7 @@ fn changes_are_told() {
     let told: Vec<DomainEvent> = receiver.iter().collect();
     let change = |kind, uri: Option<&str>| DomainEvent::MetadataChange {
         domain: test.clone(),
-        kind,
+        kind: DomainMetadataType(kind),
         uri: uri.map(str::to_owned),
     };
     assert_eq!(told, [change(TITLE, None), change(ELEMENT, Some("urn:x"))]);

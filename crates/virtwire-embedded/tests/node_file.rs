@@ -76,10 +76,10 @@ fn size_and_domains_come_from_it() {
     assert_eq!(
         found,
         [
-            ("beside".to_owned(), 1, DomainState::Running, 0, true, false),
-            ("paused".to_owned(), 2, DomainState::Paused, 0, false, false),
-            ("saved".to_owned(), -1, DomainState::Shutoff, 0, true, true),
-            ("inline".to_owned(), 3, DomainState::Running, 0, true, false),
+            ("beside".to_owned(), 1, DomainState::RUNNING, 0, true, false),
+            ("paused".to_owned(), 2, DomainState::PAUSED, 0, false, false),
+            ("saved".to_owned(), -1, DomainState::SHUTOFF, 0, true, true),
+            ("inline".to_owned(), 3, DomainState::RUNNING, 0, true, false),
         ]
     );
 }

@@ -67,7 +67,7 @@ fn a_subscriber_may_call_the_node() {
     // Starts again whatever stops.
     let restarter = node.subscribe(move |event| {
         if let virtwire_embedded::DomainEvent::Lifecycle { domain, event } = event
-            && event.event() == 5
+            && event.event() == virtwire_proto::enums::DomainEventType::STOPPED
         {
             let node = weak.upgrade().unwrap();
             assert!(!node.domain_is_active(domain).unwrap());

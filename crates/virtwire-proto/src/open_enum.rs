@@ -75,8 +75,11 @@ macro_rules! open_enum {
                 self.0.encode(writer)
             }
             #[inline]
-            fn decode(reader: &mut $crate::xdr::Reader<'_>) -> Result<Self, $crate::xdr::DecodeError> {
-                reader.int().map(Self)
+            fn decode_into(
+                &mut self,
+                reader: &mut $crate::xdr::Reader<'_>,
+            ) -> Result<(), $crate::xdr::DecodeError> {
+                self.0.decode_into(reader)
             }
         }
     };

@@ -10,7 +10,7 @@ use virtwire_proto::packet::{self, Header, PacketType, Serial, Status};
 use virtwire_proto::program::remote::*;
 use virtwire_proto::program::{Call, Event, PROGRAMS};
 use virtwire_proto::typed_params::{TypedParam, TypedValue};
-use virtwire_proto::xdr::{DecodeError, Text, Xdr, from_bytes, to_bytes};
+use virtwire_proto::xdr::{DecodeError, DecodeFailure, Text, Xdr, from_bytes, to_bytes};
 
 /// The most bytes that were allocated at a time while this ran.
 fn peak(run: impl FnOnce()) -> u64 {
@@ -36,10 +36,16 @@ fn words(words: &[u32]) -> Bytes {
 fn a_count_with_nothing_behind_it_reserves_nothing() {
     for count in [1, 1000, 16_384, 262_144, u32::MAX] {
         let payload = words(&[count]);
-        assert_eq!(decoding::<ConnectListAllDomainsRet>(&payload), (0, false));
-        assert_eq!(decoding::<ConnectListDefinedDomainsRet>(&payload), (0, false));
-        assert_eq!(decoding::<ConnectGetAllDomainStatsRet>(&payload), (0, false));
-        assert_eq!(decoding::<DomainLookupByNameArgs>(&payload), (0, false));
+        for decoding in [
+            decoding::<ConnectListAllDomainsRet>,
+            decoding::<ConnectListDefinedDomainsRet>,
+            decoding::<ConnectGetAllDomainStatsRet>,
+            decoding::<DomainLookupByNameArgs>,
+        ] {
+            let (bytes, decoded) = decoding(&payload);
+            assert!(!decoded);
+            assert_eq!(bytes, size_of::<DecodeFailure>() as u64, "the error, and nothing else");
+        }
     }
 }
 

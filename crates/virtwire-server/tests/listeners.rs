@@ -202,3 +202,18 @@ async fn a_client_whose_calls_keep_it_from_being_read_is_not_taken_for_dead() {
         raw.reply(serial).await.unwrap();
     }
 }
+
+#[test]
+fn a_client_goes_with_its_runtime() {
+    let (tiny, _) = tiny();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (stream, client) = runtime.block_on(async {
+        let server = server(&tiny);
+        let raw = Raw::opened(&server).await;
+        (raw, tiny.client())
+    });
+    assert!(!client.is_closed());
+    drop(runtime);
+    assert!(client.is_closed());
+    drop(stream);
+}

@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! use virtwire::Connection;
-//! use virtwire::proto::flags::ListAllDomainsFlags;
+//! use virtwire::flags::ListAllDomainsFlags;
 //!
 //! # async fn example() -> virtwire::Result<()> {
 //! let connection = Connection::open("qemu:///system").await?;
@@ -49,7 +49,7 @@
 #![cfg_attr(all(unix, feature = "embedded"), doc = "```")]
 #![cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
 //! use virtwire::Connection;
-//! use virtwire::proto::flags::ListAllDomainsFlags;
+//! use virtwire::flags::ListAllDomainsFlags;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> virtwire::Result<()> {
@@ -82,3 +82,9 @@ pub use stream::Stream;
 pub use uuid::Uuid;
 pub use virtwire_proto as proto;
 pub use virtwire_proto::xdr::Text;
+pub use virtwire_proto::{enums, flags};
+
+/// What README.md shows runs as it is printed.
+#[cfg(all(doctest, unix, feature = "embedded"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -247,6 +247,7 @@ async fn a_reply_of_nearly_32_mib_is_taken() {
 }
 
 /// This many bytes of numbered words.
+#[derive(Default)]
 struct Filler(usize);
 
 impl virtwire::proto::xdr::Xdr for Filler {
@@ -258,7 +259,10 @@ impl virtwire::proto::xdr::Xdr for Filler {
         (0..self.0 / 4).for_each(|number| writer.put_uint(number as u32));
         Ok(())
     }
-    fn decode(_: &mut virtwire::proto::xdr::Reader<'_>) -> Result<Self, virtwire::proto::xdr::DecodeError> {
+    fn decode_into(
+        &mut self,
+        _: &mut virtwire::proto::xdr::Reader<'_>,
+    ) -> Result<(), virtwire::proto::xdr::DecodeError> {
         unreachable!("it is only sent")
     }
 }

@@ -214,7 +214,7 @@ fn empty(out: &mut String, doc: &str, procedure: &Procedure, rust: &str) {
          impl Xdr for {rust} {{
             const MIN_LEN: usize = 0;
             fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {{ Ok(()) }}
-            fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {{ Ok(Self) }}
+            fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {{ Ok(()) }}
         }}\n"
     );
 }
@@ -239,7 +239,7 @@ fn structure(
     };
     let mut members = String::new();
     let mut min_len = MinLen::default();
-    let (mut encode, mut decode) = (String::new(), String::new());
+    let mut decode = String::new();
     for (c, ty) in &fields {
         let field = names::field(c);
         let place = Place { model, program };
@@ -251,15 +251,12 @@ fn structure(
             place.rust(ty)?
         );
         min_len.add(&place, ty)?;
-        let _ = writeln!(encode, "{}", place.encode(ty, &format!("self.{field}"))?);
-        let _ = writeln!(decode, "{field}: {},", place.decode(ty)?);
+        let _ = writeln!(decode, "{}", place.decode(ty, &format!("self.{field}"))?);
     }
-    // The last statement's result is the function's.
-    let encode = match encode.trim_end().strip_suffix("?;") {
-        Some(encode) => encode.to_owned(),
-        None => encode + "Ok(())",
-    };
-    let inline = if inline { "#[inline]\n" } else { "" };
+    let encode = result(encoding(&Place { model, program }, &fields)?);
+    let decode = result(decode);
+    // A struct that others are made of: in their arrays it is one of thousands.
+    let inline = if inline { "#[inline(always)]\n" } else { "" };
     let _ = writeln!(
         out,
         "\n{doc}#[doc(alias = {name:?})]\n#[derive(Debug, Clone{copy}, PartialEq{eq}, Default)]\npub struct {rust} {{
@@ -271,13 +268,56 @@ fn structure(
             {inline}fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {{
                 {encode}
             }}
-            {inline}fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {{
-                Ok(Self {{ {decode} }})
+            {inline}fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {{
+                {decode}
             }}
         }}\n",
         min_len = min_len.expression(),
     );
     Ok(())
+}
+
+/// Statements as a function's body: where the last one is a call that may fail, its result is the function's.
+fn result(statements: String) -> String {
+    let last = statements.trim_end().lines().next_back().unwrap_or_default();
+    match statements.trim_end().strip_suffix("?;") {
+        Some(statements) if !last.contains(" = ") => statements.to_owned(),
+        _ => statements + "Ok(())",
+    }
+}
+
+/// The most values that stand in one tuple: as many as have an implementation.
+const RUN_MAX: usize = 8;
+
+/// The statements that write a struct's fields. Values of a fixed length that follow each other are written together,
+/// and together with a string before them.
+fn encoding(place: &Place<'_>, fields: &[(&str, Type)]) -> Result<String> {
+    let mut out = String::new();
+    let mut fields = fields.iter().map(|(c, ty)| (format!("self.{}", names::field(c)), ty)).peekable();
+    while let Some((value, ty)) = fields.next() {
+        let mut run: Vec<String> = place.fixed(ty, &value).into_iter().collect();
+        if !run.is_empty() || matches!(ty, Type::String(_)) {
+            while let Some(next) = fields.peek().and_then(|(value, ty)| place.fixed(ty, value))
+                && run.len() < RUN_MAX
+            {
+                run.push(next);
+                fields.next();
+            }
+        }
+        let together = match run.as_slice() {
+            [value] => value.clone(),
+            run => format!("({})", run.join(", ")),
+        };
+        let statement = match ty {
+            Type::String(max) if !run.is_empty() => {
+                format!("writer.put_string_and(&{value}, {}, {together})?;", place.limit(max)?)
+            }
+            _ if run.len() > 1 => format!("writer.put_fixed({together});"),
+            _ => place.encode(ty, &value)?,
+        };
+        let _ = writeln!(out, "{statement}");
+    }
+    Ok(out)
 }
 
 /// The fewest bytes of a struct, as an expression: what is known now as a number, other structs by name.
@@ -367,10 +407,19 @@ impl Place<'_> {
         self.limit(limit)
     }
 
+    /// A value of a fixed length, as it stands among others.
+    fn fixed(&self, ty: &Type, value: &str) -> Option<String> {
+        match ty {
+            Type::Number(_) | Type::Uuid => Some(value.to_owned()),
+            Type::Enum(..) => Some(format!("{value}.0")),
+            _ => None,
+        }
+    }
+
     fn encode(&self, ty: &Type, value: &str) -> Result<String> {
         Ok(match ty {
             Type::Number(number) => format!("writer.put_{}({value});", number.method),
-            Type::Uuid => format!("writer.put_fixed_opaque({value}.as_bytes());"),
+            Type::Uuid => format!("writer.put_fixed({value});"),
             Type::String(max) => format!("writer.put_string(&{value}, {})?;", self.limit(max)?),
             Type::Opaque(max) => format!("writer.put_opaque(&{value}, {})?;", self.limit(max)?),
             Type::Chars(max) => format!("writer.put_chars(&{value}, {})?;", self.limit(max)?),
@@ -396,26 +445,27 @@ impl Place<'_> {
         })
     }
 
-    fn decode(&self, ty: &Type) -> Result<String> {
+    fn decode(&self, ty: &Type, value: &str) -> Result<String> {
         Ok(match ty {
-            Type::Number(number) => format!("reader.{}()?", number.method),
-            Type::Uuid => "reader.fixed_opaque().map(Uuid::from_bytes)?".to_owned(),
-            Type::String(max) => format!("reader.string({})?", self.limit(max)?),
-            Type::Opaque(max) => format!("reader.opaque({})?", self.limit(max)?),
-            Type::Chars(max) => format!("reader.chars({})?", self.limit(max)?),
-            Type::FixedChars(_) => "reader.fixed_chars()?".to_owned(),
-            Type::Enum(..) | Type::Struct(..) | Type::TypedParam(_) => {
-                format!("{}::decode(reader)?", self.rust(ty)?)
+            Type::Number(number) => format!("{value} = reader.{}()?;", number.method),
+            Type::String(max) => format!("reader.string_into(&mut {value}, {})?;", self.limit(max)?),
+            Type::Opaque(max) => format!("{value} = reader.opaque({})?;", self.limit(max)?),
+            Type::Chars(max) => format!("{value} = reader.chars({})?;", self.limit(max)?),
+            Type::FixedChars(_) => format!("{value} = reader.fixed_chars()?;"),
+            Type::Uuid | Type::Enum(..) | Type::Struct(..) | Type::TypedParam(_) => {
+                format!("{value}.decode_into(reader)?;")
             }
             Type::Optional(inner) => match &**inner {
-                Type::String(max) => format!("reader.optional_string({})?", self.limit(max)?),
-                _ => "Option::decode(reader)?".to_owned(),
+                Type::String(max) => {
+                    format!("reader.optional_string_into(&mut {value}, {})?;", self.limit(max)?)
+                }
+                _ => format!("{value}.decode_into(reader)?;"),
             },
             Type::Array(inner, max) => match &**inner {
                 Type::String(max_len) => {
-                    format!("reader.strings({}, {})?", self.limit(max)?, self.limit(max_len)?)
+                    format!("{value} = reader.strings({}, {})?;", self.limit(max)?, self.limit(max_len)?)
                 }
-                _ => format!("reader.elements({})?", self.limit(max)?),
+                _ => format!("{value} = reader.elements({})?;", self.limit(max)?),
             },
         })
     }

@@ -23,9 +23,18 @@ const ANSWERED: [(&str, &str); 9] = [
 ];
 
 /// Which procedures take descriptors from the client, or give it some: the definitions do not say it.
-const TAKE_DESCRIPTORS: [(&str, &str); 2] =
-    [("remote", "domain_open_graphics"), ("remote", "domain_fd_associate")];
-const GIVE_DESCRIPTORS: [(&str, &str); 1] = [("remote", "domain_open_graphics_fd")];
+const TAKE_DESCRIPTORS: [(&str, &str); 5] = [
+    ("remote", "domain_open_graphics"),
+    ("remote", "domain_create_xml_with_files"),
+    ("remote", "domain_create_with_files"),
+    ("remote", "domain_fd_associate"),
+    ("qemu", "domain_monitor_command_with_files"),
+];
+const GIVE_DESCRIPTORS: [(&str, &str); 3] = [
+    ("remote", "domain_open_graphics_fd"),
+    ("lxc", "domain_open_namespace"),
+    ("qemu", "domain_monitor_command_with_files"),
+];
 
 /// The module of a program's service trait.
 pub(super) fn service(program: &Program) -> Result<String> {
@@ -57,7 +66,9 @@ pub(super) fn service(program: &Program) -> Result<String> {
             unused.push_str("drop(descriptors);");
         }
         if is(&GIVE_DESCRIPTORS, procedure) {
-            (descriptors, kind) = (true, "call_giving_descriptors");
+            let takes = is(&TAKE_DESCRIPTORS, procedure);
+            kind = if takes { "call_exchanging_descriptors" } else { "call_giving_descriptors" };
+            descriptors = true;
             ret = format!("({ret}, Vec<Descriptor>)");
         }
         let method = &procedure.name;

@@ -43,7 +43,8 @@ pub(super) fn read(tree: &Path) -> Result<HashMap<String, Function>> {
     Ok(functions)
 }
 
-/// A function's name begins its line and its body stands between braces that begin theirs.
+/// A function's name stands on a line that is not indented, behind its type or alone, and its body between braces
+/// that begin their lines.
 fn parse(text: &str, functions: &mut HashMap<String, Function>) -> Result<()> {
     let domain = text
         .lines()
@@ -61,10 +62,12 @@ fn parse(text: &str, functions: &mut HashMap<String, Function>) -> Result<()> {
         } else if let Some(function) = &mut body {
             // Deeper inside, it depends on a flag.
             function.writes |= line.starts_with("    virCheckReadOnlyGoto(");
-        } else if line.starts_with("vir")
+        } else if !line.starts_with(' ')
             && let Some((before, _)) = line.split_once('(')
+            && let Some(word) = before.split_whitespace().next_back()
+            && word.starts_with("vir")
         {
-            name = Some(before);
+            name = Some(word);
         }
     }
     Ok(())
@@ -79,8 +82,10 @@ mod tests {
         let text = "\
 #define VIR_FROM_THIS VIR_FROM_DOMAIN
 
-int
-virDomainCreate(virDomainPtr domain)
+/**
+ * virDomainDestroy(): is no function here
+ */
+int virDomainCreate(virDomainPtr domain)
 {
     virCheckReadOnlyGoto(conn->flags, error);
 }

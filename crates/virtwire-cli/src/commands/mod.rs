@@ -5,6 +5,7 @@ pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod list;
 pub(crate) mod procedures;
+pub(crate) mod serve;
 mod table;
 
 use std::fs::File;

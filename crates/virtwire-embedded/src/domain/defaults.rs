@@ -1,9 +1,10 @@
 //! What libvirt adds to a domain's operating system, clock and devices, so that tools find what they look for.
 
-use crate::error::{Kind, Origin, Result, error};
+use crate::error::{Result, error};
 use crate::xml::{Element, Node};
 use std::collections::HashSet;
 use uuid::Uuid;
+use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
 
 /// The architecture of a guest that names none: that of libvirt's test driver.
 const ARCH: &str = "i686";
@@ -140,12 +141,19 @@ const AFTER_TARGET: &[&str] = &[
 pub(super) fn os(root: &Element) -> Result<Element> {
     let mut os = root.child("os").cloned().unwrap_or_else(|| Element::new("os"));
     let has_bootloader = root.child_text("bootloader").is_some();
-    let unsupported = |message: String| Err(error(Origin::Domain, Kind::ConfigUnsupported, message));
+    let unsupported =
+        |message: String| Err(error(ErrorDomain::DOMAIN, ErrorNumber::CONFIG_UNSUPPORTED, message));
 
     let kind = match os.child_text("type") {
         Some(kind) => kind,
         None if has_bootloader => "xen".to_owned(),
-        None => return Err(error(Origin::Domain, Kind::Xml, "an operating system <type> must be given")),
+        None => {
+            return Err(error(
+                ErrorDomain::DOMAIN,
+                ErrorNumber::XML_ERROR,
+                "an operating system <type> must be given",
+            ));
+        }
     };
     if !OS_TYPES.contains(&&*kind) {
         return unsupported(format!("unknown OS type '{kind}'"));
@@ -191,8 +199,8 @@ pub(super) fn clock(root: &Element) -> Result<Element> {
         Some(offset) if CLOCK_OFFSETS.contains(&offset) => {}
         Some(offset) => {
             return Err(error(
-                Origin::Domain,
-                Kind::ConfigUnsupported,
+                ErrorDomain::DOMAIN,
+                ErrorNumber::CONFIG_UNSUPPORTED,
                 format!("unknown clock offset '{offset}'"),
             ));
         }
@@ -201,7 +209,7 @@ pub(super) fn clock(root: &Element) -> Result<Element> {
     Ok(clock)
 }
 
-/// A domain's devices in libvirt's order, the disks with their kind and the interfaces with what tools look up
+/// A domain's devices in libvirt's order, the disks with their kind and bus and the interfaces with what tools look up
 /// statistics by: a MAC address and a host device.
 pub(super) fn devices(root: &Element, uuid: Uuid) -> Element {
     let mut devices = Element::new("devices");
@@ -226,6 +234,7 @@ pub(super) fn devices(root: &Element, uuid: Uuid) -> Element {
                     device.set_attribute("device", "disk");
                 }
                 device.order_attributes(&["type", "device"]);
+                set_bus(device);
             }
             "interface" => {
                 if device.child("mac").is_none() {
@@ -243,6 +252,25 @@ pub(super) fn devices(root: &Element, uuid: Uuid) -> Element {
         }
     }
     devices
+}
+
+/// Says which bus a disk is on, where the document does not: its name tells.
+fn set_bus(disk: &mut Element) {
+    let is_floppy = disk.attribute("device") == Some("floppy");
+    let is_target = |child: &&mut Node| matches!(child, Node::Element(element) if element.name == "target");
+    let Some(Node::Element(target)) = disk.children.iter_mut().find(is_target) else { return };
+    if target.attribute("bus").is_some() {
+        return;
+    }
+    let name = target.attribute("dev").unwrap_or_default();
+    let known = [("sd", "scsi"), ("vd", "virtio"), ("xvd", "xen"), ("ubd", "uml")];
+    let bus = match known.iter().find(|(prefix, _)| name.starts_with(prefix)) {
+        _ if is_floppy => "fdc",
+        Some((_, bus)) => bus,
+        None => "ide",
+    };
+    target.set_attribute("bus", bus);
+    target.order_attributes(&["dev", "bus"]);
 }
 
 /// The host device that an interface has.

@@ -5,12 +5,14 @@
 //! comments between the main parts, second copies of parts that a domain has once, and the instructions of a
 //! node file.
 
+use super::cpu_set::CpuSet;
 use super::defaults;
 use super::instructions::Instructions;
 use super::units::{MAX_KIB, c_number, kib, parse_kib};
-use crate::error::{Kind, Origin, Result, error, malformed, unexpected_root};
+use crate::error::{Result, error, malformed, unexpected_root};
 use crate::xml::{self, Attribute, Element, Limits, Namespaces, Node, Style, escape, write_element};
 use uuid::Uuid;
+use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
 use virtwire_proto::xdr::Text;
 
 /// What a domain is.
@@ -144,7 +146,7 @@ impl Definition {
     /// actions; devices are not looked into.
     pub(crate) fn from_xml(document: &[u8]) -> Result<Self> {
         let root = xml::parse(document, Limits::PEER)
-            .map_err(|error| malformed(Origin::Domain, "(domain_definition)", &error))?;
+            .map_err(|error| malformed(ErrorDomain::DOMAIN, "(domain_definition)", &error))?;
         if root.name != "domain" {
             return Err(unexpected_root("domain", &root.name));
         }
@@ -157,7 +159,8 @@ impl Definition {
     /// As [`Self::from_xml`].
     pub(crate) fn from_element(mut root: Element) -> Result<(Self, Instructions)> {
         let instructions = Instructions::take(&mut root)?;
-        let name = root.child_text("name").ok_or_else(|| error(Origin::Domain, Kind::NoName, ""))?;
+        let name =
+            root.child_text("name").ok_or_else(|| error(ErrorDomain::DOMAIN, ErrorNumber::NO_NAME, ""))?;
         let uuid = id_part(&root, "uuid")?.unwrap_or_else(Uuid::new_v4);
         let genid = match root.child("genid") {
             Some(_) => Some(id_part(&root, "genid")?.unwrap_or_else(Uuid::new_v4)),
@@ -167,7 +170,11 @@ impl Definition {
         let os = defaults::os(&root)?;
         let title = root.child_text("title");
         if title.as_ref().is_some_and(|title| title.contains('\n')) {
-            return Err(error(Origin::Domain, Kind::Xml, "a domain's title cannot have several lines"));
+            return Err(error(
+                ErrorDomain::DOMAIN,
+                ErrorNumber::XML_ERROR,
+                "a domain's title cannot have several lines",
+            ));
         }
         let mut memory = kib(&root, "memory")?;
         let mut current_memory = kib(&root, "currentMemory")?;
@@ -183,7 +190,7 @@ impl Definition {
         }
         if memory == 0 {
             let message = "the memory's size must be given by <memory> or by the cells of <numa>";
-            return Err(error(Origin::Domain, Kind::Xml, message));
+            return Err(error(ErrorDomain::DOMAIN, ErrorNumber::XML_ERROR, message));
         }
         if current_memory == 0 || current_memory > memory {
             current_memory = memory;
@@ -191,10 +198,14 @@ impl Definition {
         check_max_memory(&root, memory, max_memory)?;
         if vcpus > max_vcpus {
             let message = "there cannot be more current vCPUs than the maximum vCPU count";
-            return Err(error(Origin::Domain, Kind::ConfigUnsupported, message));
+            return Err(error(ErrorDomain::DOMAIN, ErrorNumber::CONFIG_UNSUPPORTED, message));
         }
         if name.contains('/') {
-            return Err(error(Origin::Domain, Kind::Xml, format!("name {name} cannot contain '/'")));
+            return Err(error(
+                ErrorDomain::DOMAIN,
+                ErrorNumber::XML_ERROR,
+                format!("name {name} cannot contain '/'"),
+            ));
         }
 
         let mut parts = vec![os, clock, defaults::devices(&root, uuid)];
@@ -266,6 +277,26 @@ impl Definition {
     pub(crate) fn set_max_vcpus(&mut self, max_vcpus: u32) {
         self.max_vcpus = max_vcpus;
         self.set_vcpus(self.vcpus.min(max_vcpus));
+    }
+
+    /// The CPUs that all vCPUs may run on, where the document says it.
+    pub(super) fn cpus(&self) -> Option<CpuSet> {
+        CpuSet::parse(self.vcpu_element.attribute("cpuset")?)
+    }
+
+    /// The part with this name, of those without a field.
+    pub(super) fn part(&self, name: &str) -> Option<&Element> {
+        self.parts.iter().find(|part| part.name == name)
+    }
+
+    /// The same to change it; it is made where there is none.
+    pub(super) fn part_mut(&mut self, name: &str) -> &mut Element {
+        let at = self.parts.iter().position(|part| part.name == name).unwrap_or_else(|| {
+            let at = self.parts.partition_point(|part| rank(&part.name) <= rank(name));
+            self.parts.insert(at, Element::new(name));
+            at
+        });
+        &mut self.parts[at]
     }
 
     /// Sets the memory's size in KiB, and lowers the current size to that.
@@ -387,14 +418,13 @@ fn template(root: &Element, name: &str, attribute: &str, value: &str) -> Element
 }
 
 fn virt_type(root: &Element) -> Result<String> {
-    let virt_type = root
-        .attribute("type")
-        .filter(|value| !value.is_empty())
-        .ok_or_else(|| error(Origin::Domain, Kind::Internal, "the domain has no type attribute"))?;
+    let virt_type = root.attribute("type").filter(|value| !value.is_empty()).ok_or_else(|| {
+        error(ErrorDomain::DOMAIN, ErrorNumber::INTERNAL_ERROR, "the domain has no type attribute")
+    })?;
     if !VIRT_TYPES.contains(&virt_type) {
         return Err(error(
-            Origin::Domain,
-            Kind::ConfigUnsupported,
+            ErrorDomain::DOMAIN,
+            ErrorNumber::CONFIG_UNSUPPORTED,
             format!("invalid domain type {virt_type}"),
         ));
     }
@@ -406,7 +436,11 @@ fn id_part(root: &Element, name: &str) -> Result<Option<Uuid>> {
     root.child_text(name)
         .map(|text| {
             parse_uuid(&text).ok_or_else(|| {
-                error(Origin::Domain, Kind::Internal, format!("malformed {name} element '{text}'"))
+                error(
+                    ErrorDomain::DOMAIN,
+                    ErrorNumber::INTERNAL_ERROR,
+                    format!("malformed {name} element '{text}'"),
+                )
             })
         })
         .transpose()
@@ -431,12 +465,12 @@ fn parse_uuid(text: &str) -> Option<Uuid> {
 /// The current and the maximum count.
 fn vcpus(root: &Element) -> Result<(u32, u32)> {
     let Some(vcpu) = root.child("vcpu") else { return Ok((1, 1)) };
-    let max = c_number(&vcpu.text())
-        .and_then(|count| u32::try_from(count).ok())
-        .ok_or_else(|| error(Origin::Domain, Kind::Xml, "the maximum vcpus count must be an integer"))?;
+    let max = c_number(&vcpu.text()).and_then(|count| u32::try_from(count).ok()).ok_or_else(|| {
+        error(ErrorDomain::DOMAIN, ErrorNumber::XML_ERROR, "the maximum vcpus count must be an integer")
+    })?;
     let invalid = |name: &str, value: &str, hint: &str| {
         let message = format!("Invalid value for attribute '{name}' in element 'vcpu': '{value}'.{hint}");
-        error(Origin::Xml, Kind::Xml, message)
+        error(ErrorDomain::XML, ErrorNumber::XML_ERROR, message)
     };
     let current = match vcpu.attribute("current") {
         None => max,
@@ -450,7 +484,11 @@ fn vcpus(root: &Element) -> Result<(u32, u32)> {
         return Err(invalid("placement", placement, ""));
     }
     if max == 0 {
-        return Err(error(Origin::Domain, Kind::Internal, "the <vcpu> count must be at least 1"));
+        return Err(error(
+            ErrorDomain::DOMAIN,
+            ErrorNumber::INTERNAL_ERROR,
+            "the <vcpu> count must be at least 1",
+        ));
     }
     // Where single vCPUs are listed, the list says which are there.
     let enabled =
@@ -465,7 +503,7 @@ fn vcpus(root: &Element) -> Result<(u32, u32)> {
 fn action(root: &Element, name: &str, default: Action) -> Result<Action> {
     let Some(text) = root.child_text(name) else { return Ok(default) };
     Action::ALL.into_iter().find(|action| action.name() == text).ok_or_else(|| {
-        error(Origin::Domain, Kind::ConfigUnsupported, format!("unknown {name} action: {text}"))
+        error(ErrorDomain::DOMAIN, ErrorNumber::CONFIG_UNSUPPORTED, format!("unknown {name} action: {text}"))
     })
 }
 
@@ -480,21 +518,24 @@ fn numa_memory(root: &Element) -> Result<u64> {
         let value = cell.attribute("memory").unwrap_or_default();
         let size = parse_kib(value, cell.attribute("unit"), "./cpu/numa/cell/@memory")?;
         sum = sum.checked_add(size).filter(|&sum| sum <= MAX_KIB).ok_or_else(|| {
-            error(Origin::Domain, Kind::Overflow, "the sum of the cells' memory is too large")
+            error(ErrorDomain::DOMAIN, ErrorNumber::OVERFLOW, "the sum of the cells' memory is too large")
         })?;
     }
     Ok(sum)
 }
 
 fn check_max_memory(root: &Element, memory: u64, max_memory: u64) -> Result<()> {
-    let slots =
-        match root.child("maxMemory").and_then(|part| part.attribute("slots")).filter(|it| !it.is_empty()) {
-            None => 0,
-            Some(slots) => c_number(slots).ok_or_else(|| {
-                error(Origin::Domain, Kind::Xml, "the count of memory slots must be a number")
-            })?,
-        };
-    let refuse = |message: &str| Err(error(Origin::Domain, Kind::Xml, message));
+    let slots = match root
+        .child("maxMemory")
+        .and_then(|part| part.attribute("slots"))
+        .filter(|it| !it.is_empty())
+    {
+        None => 0,
+        Some(slots) => c_number(slots).ok_or_else(|| {
+            error(ErrorDomain::DOMAIN, ErrorNumber::XML_ERROR, "the count of memory slots must be a number")
+        })?,
+    };
+    let refuse = |message: &str| Err(error(ErrorDomain::DOMAIN, ErrorNumber::XML_ERROR, message));
     if max_memory == 0 && slots > 0 {
         return refuse("a maximum memory size must be given where memory slots are");
     }

@@ -36,7 +36,7 @@ impl Doc<'_> {
 
     fn refused(self) -> (i32, i32) {
         let error = Definition::from_xml(self.xml().as_bytes()).expect_err(&self.xml());
-        (error.code, error.domain)
+        (error.code.0, error.domain.0)
     }
 }
 
@@ -66,7 +66,7 @@ fn refusals_have_the_code_and_the_origin_of_libvirt() {
         ("<domain/>", (21, 20)),
     ] {
         let error = Definition::from_xml(xml.as_bytes()).unwrap_err();
-        assert_eq!((error.code, error.domain), expected, "{xml}");
+        assert_eq!((error.code.0, error.domain.0), expected, "{xml}");
     }
     for (doc, expected) in [
         (Doc { name: "", ..DOC }, (21, 20)),
@@ -345,14 +345,14 @@ fn instructions_of_a_node_file_are_taken_out() {
         let root = xml::parse(xml.xml().as_bytes(), Limits::PEER).unwrap();
         Definition::from_element(root)
     };
-    let plain = Instructions { run_state: DomainState::Running, transient: false, has_managed_save: false };
+    let plain = Instructions { run_state: DomainState::RUNNING, transient: false, has_managed_save: false };
     for (more, expected) in [
         ("", plain),
-        ("<test:runstate>3</test:runstate>", Instructions { run_state: DomainState::Paused, ..plain }),
+        ("<test:runstate>3</test:runstate>", Instructions { run_state: DomainState::PAUSED, ..plain }),
         ("<test:transient/>", Instructions { transient: true, ..plain }),
         (
             "<test:runstate>5</test:runstate><test:hasmanagedsave/>",
-            Instructions { run_state: DomainState::Shutoff, has_managed_save: true, ..plain },
+            Instructions { run_state: DomainState::SHUTOFF, has_managed_save: true, ..plain },
         ),
         ("<runstate>3</runstate>", plain),
     ] {
@@ -367,7 +367,7 @@ fn instructions_of_a_node_file_are_taken_out() {
         "<test:hasmanagedsave/>",
     ] {
         let error = take(more).unwrap_err();
-        assert_eq!((error.code, error.domain), (27, 12), "{more}");
+        assert_eq!((error.code.0, error.domain.0), (27, 12), "{more}");
     }
 }
 

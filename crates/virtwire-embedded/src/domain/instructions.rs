@@ -1,9 +1,9 @@
 //! What a node file says of a domain besides its definition: elements of a namespace of their own.
 
-use super::DomainState;
 use super::units::c_number;
-use crate::error::{Kind, Origin, Result, error};
+use crate::error::{Result, error};
 use crate::xml::{Element, Namespaces, Node};
+use virtwire_proto::enums::{DomainState, ErrorDomain, ErrorNumber};
 
 /// The namespace of the elements by which a node file says how a domain starts.
 const TEST_NAMESPACE: &str = "http://libvirt.org/schemas/domain/test/1.0";
@@ -19,7 +19,7 @@ pub(crate) struct Instructions {
 impl Instructions {
     /// Takes the `test:` elements out of a domain's element.
     pub(super) fn take(root: &mut Element) -> Result<Self> {
-        let refuse = |message: String| Err(error(Origin::Test, Kind::Xml, message));
+        let refuse = |message: String| Err(error(ErrorDomain::TEST, ErrorNumber::XML_ERROR, message));
 
         let mut scope = Namespaces::default();
         scope.enter(root);
@@ -37,21 +37,26 @@ impl Instructions {
         let transient = find("transient").is_some();
         let has_managed_save = find("hasmanagedsave").is_some();
         let run_state = match find("runstate").map(Element::text).filter(|text| !text.is_empty()) {
-            None => DomainState::Running,
+            None => DomainState::RUNNING,
             Some(text) => match c_number(&text) {
                 None => return refuse(format!("invalid runstate '{text}'")),
-                Some(number) => match i32::try_from(number).ok().and_then(DomainState::from_number) {
+                Some(number) => match known_state(number) {
                     Some(state) => state,
                     None => return refuse(format!("runstate '{number}' is out of range")),
                 },
             },
         };
-        if transient && run_state == DomainState::Shutoff {
+        if transient && run_state == DomainState::SHUTOFF {
             return refuse("a transient domain cannot have runstate 'shutoff'".to_owned());
         }
-        if has_managed_save && run_state != DomainState::Shutoff {
+        if has_managed_save && run_state != DomainState::SHUTOFF {
             return refuse("a domain with a managed save image must have runstate 'shutoff'".to_owned());
         }
         Ok(Self { run_state, transient, has_managed_save })
     }
+}
+
+/// The state with this number.
+fn known_state(number: u64) -> Option<DomainState> {
+    DomainState::known().find(|state| u64::try_from(state.0) == Ok(number))
 }

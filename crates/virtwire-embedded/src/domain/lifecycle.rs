@@ -1,7 +1,7 @@
 //! From definition to removal: the calls by which a domain comes, runs, stops and goes.
 
-use super::{Definition, Domain, DomainRef, DomainState};
-use crate::error::{Kind, Origin, Result, bad_argument, check_exclusive, check_flags, error};
+use super::{Definition, Domain, DomainRef};
+use crate::error::{Result, bad_argument, check_exclusive, check_flags, error};
 use crate::events::LifecycleEvent;
 use crate::node::{Node, State};
 use crate::numbers::{
@@ -9,6 +9,7 @@ use crate::numbers::{
     SAVE_BYPASS_CACHE, SAVE_PAUSED, SAVE_RUNNING, SHUTOFF_DESTROYED, SHUTOFF_SAVED, SHUTOFF_SHUTDOWN,
     START_VALIDATE, UNDEFINE_MANAGED_SAVE, UNDEFINE_SNAPSHOTS_METADATA,
 };
+use virtwire_proto::enums::{DomainState, ErrorDomain, ErrorNumber};
 use virtwire_proto::xdr::Text;
 
 /// A domain's life.
@@ -24,7 +25,11 @@ impl Node {
         check_flags("virDomainDefineXMLFlags", flags, DEFINE_VALIDATE)?;
         let definition = Definition::from_xml(xml.as_ref())?;
         if definition.name.as_bytes().contains(&b'\n') {
-            return Err(error(Origin::Xml, Kind::XmlDetail, "invalid char in name: a line feed"));
+            return Err(error(
+                ErrorDomain::XML,
+                ErrorNumber::XML_DETAIL,
+                "invalid char in name: a line feed",
+            ));
         }
         let meant = meant(&definition);
         self.change(|state| {
@@ -66,9 +71,9 @@ impl Node {
     pub fn domain_create(&self, domain: &DomainRef, flags: u32) -> Result<DomainRef> {
         check_flags("virDomainCreateWithFlags", flags, 0)?;
         self.change(|state| {
-            if state.get(domain)?.state != DomainState::Shutoff {
+            if state.get(domain)?.state != DomainState::SHUTOFF {
                 let message = format!("Domain '{}' is already running", domain.name);
-                return Err(error(Origin::Test, Kind::Internal, message));
+                return Err(error(ErrorDomain::TEST, ErrorNumber::INTERNAL_ERROR, message));
             }
             let slot = state.find(domain)?;
             state.start(slot, RUNNING_BOOTED);
@@ -83,8 +88,8 @@ impl Node {
     /// # Errors
     /// The domain is off or paused.
     pub fn domain_suspend(&self, domain: &DomainRef) -> Result<()> {
-        self.set_state(domain, DomainState::Paused, PAUSED_USER, LifecycleEvent::SuspendedPaused, |state| {
-            if matches!(state, DomainState::Shutoff | DomainState::Paused) { Some("running") } else { None }
+        self.set_state(domain, DomainState::PAUSED, PAUSED_USER, LifecycleEvent::SuspendedPaused, |state| {
+            if matches!(state, DomainState::SHUTOFF | DomainState::PAUSED) { Some("running") } else { None }
         })
     }
 
@@ -95,11 +100,11 @@ impl Node {
     pub fn domain_resume(&self, domain: &DomainRef) -> Result<()> {
         self.set_state(
             domain,
-            DomainState::Running,
+            DomainState::RUNNING,
             RUNNING_UNPAUSED,
             LifecycleEvent::ResumedUnpaused,
             |state| {
-                if state == DomainState::Paused { None } else { Some("paused") }
+                if state == DomainState::PAUSED { None } else { Some("paused") }
             },
         )
     }
@@ -114,7 +119,7 @@ impl Node {
         check_flags("virDomainShutdownFlags", flags, 0)?;
         self.change(|state| {
             let found = state.get(domain)?;
-            if found.state == DomainState::Shutoff {
+            if found.state == DomainState::SHUTOFF {
                 return Err(is_not(domain, "running"));
             }
             let restarts = found.definition.on_poweroff.restarts();
@@ -172,7 +177,7 @@ impl Node {
             let (reference, is_active) = state.change_domain(domain, |found| {
                 if found.has_managed_save && flags & UNDEFINE_MANAGED_SAVE == 0 {
                     let message = "a domain with a managed save image is not undefined";
-                    return Err(error(Origin::Test, Kind::OperationInvalid, message));
+                    return Err(error(ErrorDomain::TEST, ErrorNumber::OPERATION_INVALID, message));
                 }
                 found.has_managed_save = false;
                 found.persistent = false;
@@ -196,25 +201,25 @@ impl Node {
         const FUNCTION: &str = "virDomainRename";
         if new_name.is_empty() {
             let message = format!("string new_name in {FUNCTION} must not be empty");
-            return Err(bad_argument(Origin::Domain, FUNCTION, "new_name", message));
+            return Err(bad_argument(ErrorDomain::DOMAIN, FUNCTION, "new_name", message));
         }
         check_flags(FUNCTION, flags, 0)?;
-        let refuse = |from, message: String| Err(error(from, Kind::OperationInvalid, message));
+        let refuse = |from, message: String| Err(error(from, ErrorNumber::OPERATION_INVALID, message));
         self.change(|state| {
             let found = state.get(domain)?;
             if found.is_active() {
-                return refuse(Origin::Test, "cannot rename active domain".to_owned());
+                return refuse(ErrorDomain::TEST, "cannot rename active domain".to_owned());
             }
             if found.definition.name == *new_name {
-                return refuse(Origin::Domain, "a domain cannot be renamed to itself".to_owned());
+                return refuse(ErrorDomain::DOMAIN, "a domain cannot be renamed to itself".to_owned());
             }
             if state.domains.by_name(new_name.as_bytes()).is_some() {
-                return refuse(Origin::Domain, format!("domain with name '{new_name}' already exists"));
+                return refuse(ErrorDomain::DOMAIN, format!("domain with name '{new_name}' already exists"));
             }
             // A name stands in the domain's document, which has no other way to write it.
             if new_name.as_bytes().contains(&b'/') || new_name.to_str().is_err() {
                 let message = format!("name {new_name} cannot contain '/' or bytes that are not UTF-8");
-                return Err(error(Origin::Test, Kind::Xml, message));
+                return Err(error(ErrorDomain::TEST, ErrorNumber::XML_ERROR, message));
             }
             let before = found.reference();
             let after = state.change_domain(domain, |found| {
@@ -247,7 +252,7 @@ impl Node {
             found.check_active()?;
             if !found.persistent {
                 let message = "a transient domain has no managed save";
-                return Err(error(Origin::Test, Kind::OperationInvalid, message));
+                return Err(error(ErrorDomain::TEST, ErrorNumber::OPERATION_INVALID, message));
             }
             stop(state, domain, SHUTOFF_SAVED, LifecycleEvent::StoppedSaved)?;
             state.change_domain(domain, |found| {
@@ -301,7 +306,7 @@ impl Node {
 }
 
 fn is_not(domain: &DomainRef, what: &str) -> crate::Error {
-    error(Origin::Test, Kind::Internal, format!("domain '{}' not {what}", domain.name))
+    error(ErrorDomain::TEST, ErrorNumber::INTERNAL_ERROR, format!("domain '{}' not {what}", domain.name))
 }
 
 /// The domain that a document is about.
@@ -313,7 +318,7 @@ fn meant(definition: &Definition) -> DomainRef {
 fn guest_ends(state: &mut State, domain: &DomainRef, restarts: bool) -> Result<()> {
     if restarts {
         return state.change_domain(domain, |found| {
-            found.set_state(DomainState::Running, RUNNING_BOOTED);
+            found.set_state(DomainState::RUNNING, RUNNING_BOOTED);
             Ok(())
         });
     }

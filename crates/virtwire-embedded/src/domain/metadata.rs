@@ -2,12 +2,13 @@
 
 use super::settings::{CONFIG, LIVE};
 use super::{Definition, DomainRef, Which};
-use crate::error::{Kind, Origin, Result, bad_argument, check_exclusive, check_flags, error};
+use crate::error::{Result, bad_argument, check_exclusive, check_flags, error};
 use crate::node::{Node, parse_metadata};
 use crate::numbers::{AFFECT_CONFIG, AFFECT_LIVE};
 use crate::xml::{self, Attribute, Element, Namespaces, Style, is_ncname, write_element};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use virtwire_proto::enums::{DomainMetadataType, ErrorDomain, ErrorNumber};
 
 /// What the calls are about; C: `virDomainMetadataType`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +49,13 @@ impl Node {
             Kept::Title => definition.title.clone(),
             Kept::Element => uri.and_then(|uri| extract(&definition, uri)),
         };
-        value
-            .ok_or_else(|| error(Origin::Domain, Kind::NoMetadata, "the domain has no such metadata element"))
+        value.ok_or_else(|| {
+            error(
+                ErrorDomain::DOMAIN,
+                ErrorNumber::NO_DOMAIN_METADATA,
+                "the domain has no such metadata element",
+            )
+        })
     }
 
     /// Sets or removes what [`Node::domain_metadata`] gets. An element gets the namespace `uri` with the prefix
@@ -72,7 +78,7 @@ impl Node {
         let kept = kept(kind);
         if kept == Some(Kept::Title) && metadata.is_some_and(|title| title.contains('\n')) {
             let message = "a title in the metadata cannot have several lines";
-            return Err(bad_argument(Origin::Domain, FUNCTION, "metadata", message));
+            return Err(bad_argument(ErrorDomain::DOMAIN, FUNCTION, "metadata", message));
         }
         check_argument(FUNCTION, "uri", kept, uri)?;
         if kept != Some(Kept::Element) || metadata.is_some() {
@@ -96,23 +102,23 @@ impl Node {
                 }
                 Ok(found.reference())
             })?;
-            state.tell_metadata(reference, kind, uri);
+            state.tell_metadata(reference, DomainMetadataType(kind), uri);
             Ok(())
         })
     }
 }
 
 fn kept(kind: i32) -> Option<Kept> {
-    match kind {
-        0 => Some(Kept::Description),
-        1 => Some(Kept::Title),
-        2 => Some(Kept::Element),
+    match DomainMetadataType(kind) {
+        DomainMetadataType::DESCRIPTION => Some(Kept::Description),
+        DomainMetadataType::TITLE => Some(Kept::Title),
+        DomainMetadataType::ELEMENT => Some(Kept::Element),
         _ => None,
     }
 }
 
 fn unknown_kind(kind: i32) -> crate::Error {
-    error(Origin::Domain, Kind::InvalidArg, format!("unknown metadata type '{kind}'"))
+    error(ErrorDomain::DOMAIN, ErrorNumber::INVALID_ARG, format!("unknown metadata type '{kind}'"))
 }
 
 /// A namespace and its prefix belong to an element, and to nothing else.
@@ -122,7 +128,7 @@ fn check_argument(function: &str, name: &str, kept: Option<Kept>, value: Option<
         (Some(Kept::Title | Kept::Description), Some(_)) => "must be NULL",
         _ => return Ok(()),
     };
-    Err(bad_argument(Origin::Domain, function, name, format!("{name} in {function} {complaint}")))
+    Err(bad_argument(ErrorDomain::DOMAIN, function, name, format!("{name} in {function} {complaint}")))
 }
 
 fn set(
@@ -165,7 +171,7 @@ fn inject(document: &str, key: &str, uri: &str) -> Result<Element> {
     }
 
     let mut element = parse_metadata(document)?;
-    let refuse = |message: String| Err(error(Origin::Xml, Kind::Internal, message));
+    let refuse = |message: String| Err(error(ErrorDomain::XML, ErrorNumber::INTERNAL_ERROR, message));
     if !is_ncname(key) {
         return refuse(format!("'{key}' cannot be the prefix of an XML namespace"));
     }

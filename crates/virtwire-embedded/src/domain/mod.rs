@@ -1,23 +1,27 @@
 //! One domain: what a call may ask of it, and what the hypervisor keeps of it.
 
+mod cpu_set;
 mod defaults;
 mod definition;
 mod instructions;
 mod lifecycle;
 mod metadata;
+mod pinning;
 mod settings;
 mod store;
 mod units;
 
 pub(crate) use definition::Definition;
 pub(crate) use instructions::Instructions;
+pub use pinning::VcpuInfo;
 pub(crate) use store::{Slot, Store};
 pub(crate) use units::c_number;
 
-use crate::error::{Kind, Origin, Result, error, not_running};
+use crate::error::{Result, error, not_running};
 use crate::numbers::{AFFECT_CONFIG, AFFECT_LIVE};
 use std::sync::Arc;
 use uuid::Uuid;
+use virtwire_proto::enums::{DomainState, ErrorDomain, ErrorNumber};
 use virtwire_proto::xdr::Text;
 
 /// Which domain is meant: what stands for one on the wire. C: `virDomainPtr`, `remote_nonnull_domain`.
@@ -31,45 +35,6 @@ pub struct DomainRef {
     pub uuid: Uuid,
     /// Its id while it is active, else -1.
     pub id: i32,
-}
-
-/// What a domain is doing; the number of each is its number in libvirt. C: `virDomainState`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(i32)]
-pub enum DomainState {
-    /// It has no state.
-    NoState = 0,
-    /// It runs.
-    Running = 1,
-    /// It waits for a resource.
-    Blocked = 2,
-    /// A user paused it.
-    Paused = 3,
-    /// It is shutting down.
-    Shutdown = 4,
-    /// It is off: the only state of a domain that is not active.
-    Shutoff = 5,
-    /// It crashed.
-    Crashed = 6,
-    /// Its guest sleeps.
-    PmSuspended = 7,
-}
-
-impl DomainState {
-    /// The state with this number.
-    fn from_number(number: i32) -> Option<Self> {
-        Some(match number {
-            0 => Self::NoState,
-            1 => Self::Running,
-            2 => Self::Blocked,
-            3 => Self::Paused,
-            4 => Self::Shutdown,
-            5 => Self::Shutoff,
-            6 => Self::Crashed,
-            7 => Self::PmSuspended,
-            _ => return None,
-        })
-    }
 }
 
 /// A domain's state and sizes. C: `virDomainInfo`.
@@ -129,7 +94,7 @@ impl Domain {
             definition: Arc::new(definition),
             next: None,
             id: None,
-            state: DomainState::Shutoff,
+            state: DomainState::SHUTOFF,
             reason: 0,
             persistent: false,
             autostart: false,
@@ -160,7 +125,7 @@ impl Domain {
 
     /// Makes it active. What changes while it runs does not touch the configuration that stays.
     pub(crate) fn start(&mut self, id: i32, reason: i32) {
-        self.set_state(DomainState::Running, reason);
+        self.set_state(DomainState::RUNNING, reason);
         self.id = Some(id);
         if self.persistent && self.next.is_none() {
             self.next = Some(Arc::clone(&self.definition));
@@ -171,7 +136,7 @@ impl Domain {
     /// Makes it inactive, and gives it as the event of its stopping names it: without its id, unless the domain
     /// ends with this.
     pub(crate) fn stop(&mut self, reason: i32) -> DomainRef {
-        self.set_state(DomainState::Shutoff, reason);
+        self.set_state(DomainState::SHUTOFF, reason);
         let last = self.reference();
         self.id = None;
         match self.next.take() {
@@ -213,7 +178,7 @@ impl Domain {
         }
         if config && !self.persistent {
             let message = "transient domains do not have any persistent config";
-            return Err(error(Origin::Domain, Kind::OperationInvalid, message));
+            return Err(error(ErrorDomain::DOMAIN, ErrorNumber::OPERATION_INVALID, message));
         }
         Ok((live, config))
     }

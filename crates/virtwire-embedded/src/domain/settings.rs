@@ -1,14 +1,13 @@
 //! What a domain is and has: its state, sizes and document, and the calls that change them.
 
-use super::{Domain, DomainInfo, DomainRef, DomainState, SecurityLabel, Which};
-use crate::error::{
-    Kind, Origin, Result, bad_argument, check_exclusive, check_flags, error, must_not_be_zero,
-};
+use super::{Domain, DomainInfo, DomainRef, SecurityLabel, Which};
+use crate::error::{Result, bad_argument, check_exclusive, check_flags, error, must_not_be_zero};
 use crate::node::Node;
 use crate::numbers::{
     AFFECT_CONFIG, AFFECT_LIVE, MEM_MAXIMUM, VCPU_MAXIMUM, XML_INACTIVE, XML_MIGRATABLE, XML_SECURE,
 };
 use std::sync::Arc;
+use virtwire_proto::enums::{DomainState, ErrorDomain, ErrorNumber};
 
 /// What a domain is.
 impl Node {
@@ -164,7 +163,7 @@ impl Node {
             return Err(must_not_be_zero(function, "memory"));
         }
         check_flags(function, flags, AFFECT_LIVE | AFFECT_CONFIG | MEM_MAXIMUM)?;
-        let refuse = |message: &str| Err(error(Origin::Test, Kind::OperationInvalid, message));
+        let refuse = |message: &str| Err(error(ErrorDomain::TEST, ErrorNumber::OPERATION_INVALID, message));
         self.change_domain(domain, |found| {
             check_one_impact(function, flags)?;
             let which = found.which(flags)?;
@@ -172,7 +171,7 @@ impl Node {
             if flags & MEM_MAXIMUM == 0 {
                 if memory > definition.memory {
                     let message = "cannot set memory higher than max memory";
-                    return Err(error(Origin::Test, Kind::InvalidArg, message));
+                    return Err(error(ErrorDomain::TEST, ErrorNumber::INVALID_ARG, message));
                 }
                 found.get_mut(which).current_memory = memory;
                 return Ok(());
@@ -239,7 +238,7 @@ impl Node {
         let maximum = flags & VCPU_MAXIMUM != 0;
         if maximum && flags & AFFECT_CONFIG == 0 {
             let message = format!("Flag '{}' is required by flag 'VIR_DOMAIN_VCPU_MAXIMUM'", CONFIG.1);
-            return Err(bad_argument(Origin::Domain, function, "ctl", message));
+            return Err(bad_argument(ErrorDomain::DOMAIN, function, "ctl", message));
         }
         if vcpus == 0 {
             return Err(must_not_be_zero(function, "nvcpus"));
@@ -247,7 +246,7 @@ impl Node {
         check_flags(function, flags, AFFECT_LIVE | AFFECT_CONFIG | VCPU_MAXIMUM)?;
         let too_many = |supported: &str, max: u32| {
             let message = format!("requested cpu amount exceeds maximum{supported} ({vcpus} > {max})");
-            Err(error(Origin::Test, Kind::InvalidArg, message))
+            Err(error(ErrorDomain::TEST, ErrorNumber::INVALID_ARG, message))
         };
         if vcpus > Self::MAX_VCPUS {
             return too_many(" supported amount", Self::MAX_VCPUS);

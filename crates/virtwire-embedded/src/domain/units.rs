@@ -1,7 +1,8 @@
 //! Numbers and sizes in a domain's XML, read as libvirt reads them.
 
-use crate::error::{Kind, Origin, Result, error};
+use crate::error::{Result, error};
 use crate::xml::Element;
+use virtwire_proto::enums::{ErrorDomain, ErrorNumber};
 
 /// The most bytes that a size may stand for.
 const MAX_BYTES: u64 = i64::MAX as u64;
@@ -29,19 +30,24 @@ pub(crate) fn parse_kib(value: &str, unit: Option<&str>, place: &str) -> Result<
         return Ok(0);
     }
     let number = c_number(value).ok_or_else(|| {
-        error(Origin::Xml, Kind::Xml, format!("Invalid value '{value}' for element or attribute '{place}'"))
+        error(
+            ErrorDomain::XML,
+            ErrorNumber::XML_ERROR,
+            format!("Invalid value '{value}' for element or attribute '{place}'"),
+        )
     })?;
     let unit = unit.unwrap_or_default();
     let scale = scale(unit).ok_or_else(|| {
-        error(Origin::Nothing, Kind::InvalidArg, format!("unknown suffix '{unit}' of a size"))
+        error(ErrorDomain::NONE, ErrorNumber::INVALID_ARG, format!("unknown suffix '{unit}' of a size"))
     })?;
-    let too_large = |from: Origin| error(from, Kind::Overflow, format!("value too large: {number}{unit}"));
+    let too_large =
+        |from: ErrorDomain| error(from, ErrorNumber::OVERFLOW, format!("value too large: {number}{unit}"));
     let bytes = number
         .checked_mul(scale)
         .filter(|&bytes| bytes <= MAX_BYTES)
-        .ok_or_else(|| too_large(Origin::Nothing))?;
+        .ok_or_else(|| too_large(ErrorDomain::NONE))?;
     let kib = bytes.div_ceil(1024);
-    if kib > MAX_KIB { Err(too_large(Origin::Domain)) } else { Ok(kib) }
+    if kib > MAX_KIB { Err(too_large(ErrorDomain::DOMAIN)) } else { Ok(kib) }
 }
 
 /// How many bytes one of a unit is.
@@ -123,7 +129,7 @@ mod tests {
             ("9223372036854775807", None, 82, 0),
         ] {
             let error = parse_kib(value, unit, "./memory[1]").unwrap_err();
-            assert_eq!((error.code, error.domain), (code, domain), "{value} {unit:?}");
+            assert_eq!((error.code.0, error.domain.0), (code, domain), "{value} {unit:?}");
         }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> (i32, i32) {
     let error = result.expect_err("this is refused");
     assert_eq!(Error::LEVEL, 2);
     assert!(!error.message.is_empty());
-    (error.code, error.domain)
+    (error.code.0, error.domain.0)
 }
 
 /// An event as (name, id, event, detail).
@@ -42,10 +42,10 @@ impl Recorder {
         let subscription = node.subscribe(move |event| {
             let entry = match event {
                 DomainEvent::Lifecycle { domain, event } => {
-                    (domain.name.to_string(), domain.id, event.event(), event.detail())
+                    (domain.name.to_string(), domain.id, event.event().0, event.detail())
                 }
                 DomainEvent::MetadataChange { domain, kind, .. } => {
-                    (domain.name.to_string(), domain.id, 23, *kind)
+                    (domain.name.to_string(), domain.id, 23, kind.0)
                 }
                 other => panic!("an event that no test knows: {other:?}"),
             };

@@ -26,8 +26,9 @@ use streams::Streams;
 pub struct ClientConfig {
     /// How many calls the server may be working on at once; further ones wait here for their turn.
     ///
-    /// libvirtd stops reading a client once it works on max_client_requests (5) of its calls, and then does not
-    /// see its keepalive either.
+    /// libvirtd stops reading a client once it works on max_client_requests of its calls, and then sees neither
+    /// PINGs nor PONGs: with keepalive on its side it hangs up on a client whose calls take long. Its default is
+    /// 5; one less keeps it reading.
     pub max_calls_in_flight: usize,
     /// How many events are kept that arrive before the reply to the registration that they may belong to. At
     /// more the oldest is lost, and counted.
@@ -38,9 +39,9 @@ pub struct ClientConfig {
 }
 
 impl Default for ClientConfig {
-    /// 5 calls in flight, 1024 parked events, 4 MiB of them.
+    /// 4 calls in flight, 1024 parked events, 4 MiB of them.
     fn default() -> Self {
-        Self { max_calls_in_flight: 5, max_parked_events: 1024, max_parked_bytes: 4 << 20 }
+        Self { max_calls_in_flight: 4, max_parked_events: 1024, max_parked_bytes: 4 << 20 }
     }
 }
 

@@ -44,13 +44,13 @@ pub struct NonnullServer {
 
 impl Xdr for NonnullServer {
     const MIN_LEN: usize = 4;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -70,22 +70,19 @@ pub struct NonnullClient {
 
 impl Xdr for NonnullClient {
     const MIN_LEN: usize = NonnullServer::MIN_LEN + 20;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.srv.encode(writer)?;
-        writer.put_uhyper(self.id);
-        writer.put_hyper(self.timestamp);
-        writer.put_uint(self.transport);
+        writer.put_fixed((self.id, self.timestamp, self.transport));
         Ok(())
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            srv: NonnullServer::decode(reader)?,
-            id: reader.uhyper()?,
-            timestamp: reader.hyper()?,
-            transport: reader.uint()?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.srv.decode_into(reader)?;
+        self.id = reader.uhyper()?;
+        self.timestamp = reader.hyper()?;
+        self.transport = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -106,8 +103,9 @@ impl Xdr for ConnectOpenArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -130,8 +128,8 @@ impl Xdr for ConnectCloseArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -154,8 +152,8 @@ impl Xdr for ConnectGetLibVersionArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -181,8 +179,9 @@ impl Xdr for ConnectGetLibVersionRet {
         writer.put_uhyper(self.lib_ver);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { lib_ver: reader.uhyper()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.lib_ver = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -202,12 +201,13 @@ pub struct ConnectListServersArgs {
 impl Xdr for ConnectListServersArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_uint(self.need_results);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.need_results, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { need_results: reader.uint()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.need_results = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -235,8 +235,10 @@ impl Xdr for ConnectListServersRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { servers: reader.elements(limits::SERVER_LIST_MAX)?, ret: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.servers = reader.elements(limits::SERVER_LIST_MAX)?;
+        self.ret = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -256,12 +258,12 @@ pub struct ConnectLookupServerArgs {
 impl Xdr for ConnectLookupServerArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.name, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.name, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -285,8 +287,8 @@ impl Xdr for ConnectLookupServerRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.srv.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { srv: NonnullServer::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.srv.decode_into(reader)
     }
 }
 
@@ -310,8 +312,10 @@ impl Xdr for ServerGetThreadpoolParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { srv: NonnullServer::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.srv.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -335,8 +339,9 @@ impl Xdr for ServerGetThreadpoolParametersRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::SERVER_THREADPOOL_PARAMETERS_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::SERVER_THREADPOOL_PARAMETERS_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::SERVER_THREADPOOL_PARAMETERS_MAX)?;
+        Ok(())
     }
 }
 
@@ -363,12 +368,11 @@ impl Xdr for ServerSetThreadpoolParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            srv: NonnullServer::decode(reader)?,
-            params: reader.elements(limits::SERVER_THREADPOOL_PARAMETERS_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.srv.decode_into(reader)?;
+        self.params = reader.elements(limits::SERVER_THREADPOOL_PARAMETERS_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -396,12 +400,14 @@ impl Xdr for ServerListClientsArgs {
     const MIN_LEN: usize = NonnullServer::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.srv.encode(writer)?;
-        writer.put_uint(self.need_results);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.need_results, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { srv: NonnullServer::decode(reader)?, need_results: reader.uint()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.srv.decode_into(reader)?;
+        self.need_results = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -429,8 +435,10 @@ impl Xdr for ServerListClientsRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { clients: reader.elements(limits::CLIENT_LIST_MAX)?, ret: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.clients = reader.elements(limits::CLIENT_LIST_MAX)?;
+        self.ret = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -453,12 +461,14 @@ impl Xdr for ServerLookupClientArgs {
     const MIN_LEN: usize = NonnullServer::MIN_LEN + 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.srv.encode(writer)?;
-        writer.put_uhyper(self.id);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.id, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { srv: NonnullServer::decode(reader)?, id: reader.uhyper()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.srv.decode_into(reader)?;
+        self.id = reader.uhyper()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -482,8 +492,8 @@ impl Xdr for ServerLookupClientRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.clnt.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { clnt: NonnullClient::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.clnt.decode_into(reader)
     }
 }
 
@@ -507,8 +517,10 @@ impl Xdr for ClientGetInfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { clnt: NonnullClient::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.clnt.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -532,8 +544,9 @@ impl Xdr for ClientGetInfoRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::CLIENT_INFO_PARAMETERS_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::CLIENT_INFO_PARAMETERS_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::CLIENT_INFO_PARAMETERS_MAX)?;
+        Ok(())
     }
 }
 
@@ -557,8 +570,10 @@ impl Xdr for ClientCloseArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { clnt: NonnullClient::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.clnt.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -587,8 +602,10 @@ impl Xdr for ServerGetClientLimitsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { srv: NonnullServer::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.srv.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -612,8 +629,9 @@ impl Xdr for ServerGetClientLimitsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::SERVER_CLIENT_LIMITS_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::SERVER_CLIENT_LIMITS_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::SERVER_CLIENT_LIMITS_MAX)?;
+        Ok(())
     }
 }
 
@@ -640,12 +658,11 @@ impl Xdr for ServerSetClientLimitsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            srv: NonnullServer::decode(reader)?,
-            params: reader.elements(limits::SERVER_CLIENT_LIMITS_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.srv.decode_into(reader)?;
+        self.params = reader.elements(limits::SERVER_CLIENT_LIMITS_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -671,8 +688,9 @@ impl Xdr for ConnectGetLoggingOutputsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -696,12 +714,12 @@ pub struct ConnectGetLoggingOutputsRet {
 impl Xdr for ConnectGetLoggingOutputsRet {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.outputs, limits::STRING_MAX)?;
-        writer.put_uint(self.noutputs);
-        Ok(())
+        writer.put_string_and(&self.outputs, limits::STRING_MAX, self.noutputs)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { outputs: reader.string(limits::STRING_MAX)?, noutputs: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.outputs, limits::STRING_MAX)?;
+        self.noutputs = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -722,8 +740,9 @@ impl Xdr for ConnectGetLoggingFiltersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -751,8 +770,10 @@ impl Xdr for ConnectGetLoggingFiltersRet {
         writer.put_uint(self.nfilters);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { filters: reader.optional_string(limits::STRING_MAX)?, nfilters: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.optional_string_into(&mut self.filters, limits::STRING_MAX)?;
+        self.nfilters = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -776,8 +797,10 @@ impl Xdr for ConnectSetLoggingOutputsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { outputs: reader.optional_string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.optional_string_into(&mut self.outputs, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -806,8 +829,10 @@ impl Xdr for ConnectSetLoggingFiltersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { filters: reader.optional_string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.optional_string_into(&mut self.filters, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -836,8 +861,10 @@ impl Xdr for ServerUpdateTlsFilesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { srv: NonnullServer::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.srv.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -862,12 +889,13 @@ pub struct ConnectSetDaemonTimeoutArgs {
 impl Xdr for ConnectSetDaemonTimeoutArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_uint(self.timeout);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.timeout, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { timeout: reader.uint()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.timeout = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -893,8 +921,9 @@ impl Xdr for ConnectDaemonShutdownArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 

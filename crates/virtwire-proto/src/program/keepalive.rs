@@ -21,8 +21,8 @@ impl Xdr for PingMsg {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -41,8 +41,8 @@ impl Xdr for PongMsg {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 

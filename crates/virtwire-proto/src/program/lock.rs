@@ -34,22 +34,18 @@ pub struct Owner {
 
 impl Xdr for Owner {
     const MIN_LEN: usize = 28;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_fixed_opaque(self.uuid.as_bytes());
-        writer.put_string(&self.name, limits::STRING_MAX)?;
-        writer.put_uint(self.id);
-        writer.put_uint(self.pid);
-        Ok(())
+        writer.put_fixed(self.uuid);
+        writer.put_string_and(&self.name, limits::STRING_MAX, (self.id, self.pid))
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
-            name: reader.string(limits::STRING_MAX)?,
-            id: reader.uint()?,
-            pid: reader.uint()?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.uuid.decode_into(reader)?;
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.id = reader.uint()?;
+        self.pid = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -70,8 +66,10 @@ impl Xdr for RegisterArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { owner: Owner::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.owner.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -94,8 +92,9 @@ impl Xdr for RestrictArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -117,12 +116,12 @@ pub struct NewArgs {
 impl Xdr for NewArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.path, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.path, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { path: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.path, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -147,16 +146,13 @@ impl Xdr for CreateResourceArgs {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.path, limits::STRING_MAX)?;
-        writer.put_string(&self.name, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.name, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            path: reader.string(limits::STRING_MAX)?,
-            name: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.path, limits::STRING_MAX)?;
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -181,16 +177,13 @@ impl Xdr for DeleteResourceArgs {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.path, limits::STRING_MAX)?;
-        writer.put_string(&self.name, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.name, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            path: reader.string(limits::STRING_MAX)?,
-            name: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.path, limits::STRING_MAX)?;
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -215,16 +208,13 @@ impl Xdr for AcquireResourceArgs {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.path, limits::STRING_MAX)?;
-        writer.put_string(&self.name, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.name, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            path: reader.string(limits::STRING_MAX)?,
-            name: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.path, limits::STRING_MAX)?;
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -249,16 +239,13 @@ impl Xdr for ReleaseResourceArgs {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.path, limits::STRING_MAX)?;
-        writer.put_string(&self.name, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.name, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            path: reader.string(limits::STRING_MAX)?,
-            name: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.path, limits::STRING_MAX)?;
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -280,8 +267,8 @@ impl Xdr for CreateLockSpaceArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.path, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { path: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.path, limits::STRING_MAX)
     }
 }
 

@@ -38,17 +38,15 @@ pub struct Domain {
 
 impl Xdr for Domain {
     const MIN_LEN: usize = 20;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_fixed_opaque(self.uuid.as_bytes());
+        writer.put_fixed(self.uuid);
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
-            name: reader.string(limits::STRING_MAX)?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.uuid.decode_into(reader)?;
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -64,15 +62,16 @@ pub struct LogFilePosition {
 
 impl Xdr for LogFilePosition {
     const MIN_LEN: usize = 16;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_uhyper(self.inode);
-        writer.put_uhyper(self.offset);
+        writer.put_fixed((self.inode, self.offset));
         Ok(())
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { inode: reader.uhyper()?, offset: reader.uhyper()? })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.inode = reader.uhyper()?;
+        self.offset = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -95,17 +94,14 @@ impl Xdr for DomainOpenLogFileArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.driver, limits::STRING_MAX)?;
         self.dom.encode(writer)?;
-        writer.put_string(&self.path, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.path, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            driver: reader.string(limits::STRING_MAX)?,
-            dom: Domain::decode(reader)?,
-            path: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.driver, limits::STRING_MAX)?;
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.path, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -129,8 +125,8 @@ impl Xdr for DomainOpenLogFileRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pos.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pos: LogFilePosition::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pos.decode_into(reader)
     }
 }
 
@@ -147,12 +143,12 @@ pub struct DomainGetLogFilePositionArgs {
 impl Xdr for DomainGetLogFilePositionArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.path, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.path, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { path: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.path, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -176,8 +172,8 @@ impl Xdr for DomainGetLogFilePositionRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pos.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pos: LogFilePosition::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pos.decode_into(reader)
     }
 }
 
@@ -200,17 +196,15 @@ impl Xdr for DomainReadLogFileArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.path, limits::STRING_MAX)?;
         self.pos.encode(writer)?;
-        writer.put_uhyper(self.maxlen);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.maxlen, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            path: reader.string(limits::STRING_MAX)?,
-            pos: LogFilePosition::decode(reader)?,
-            maxlen: reader.uhyper()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.path, limits::STRING_MAX)?;
+        self.pos.decode_into(reader)?;
+        self.maxlen = reader.uhyper()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -234,8 +228,8 @@ impl Xdr for DomainReadLogFileRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.data, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { data: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.data, limits::STRING_MAX)
     }
 }
 
@@ -261,18 +255,15 @@ impl Xdr for DomainAppendLogFileArgs {
         writer.put_string(&self.driver, limits::STRING_MAX)?;
         self.dom.encode(writer)?;
         writer.put_string(&self.path, limits::STRING_MAX)?;
-        writer.put_string(&self.message, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.message, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            driver: reader.string(limits::STRING_MAX)?,
-            dom: Domain::decode(reader)?,
-            path: reader.string(limits::STRING_MAX)?,
-            message: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.driver, limits::STRING_MAX)?;
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.path, limits::STRING_MAX)?;
+        reader.string_into(&mut self.message, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -297,7 +288,8 @@ impl Xdr for DomainAppendLogFileRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { ret: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.ret = reader.int()?;
+        Ok(())
     }
 }

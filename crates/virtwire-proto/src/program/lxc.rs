@@ -30,8 +30,10 @@ impl Xdr for DomainOpenNamespaceArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: remote::NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 

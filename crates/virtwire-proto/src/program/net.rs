@@ -85,26 +85,19 @@ pub struct MessageHeader {
 
 impl Xdr for MessageHeader {
     const MIN_LEN: usize = 24;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_uint(self.prog);
-        writer.put_uint(self.vers);
-        writer.put_int(self.proc);
-        writer.put_int(self.type_.0);
-        writer.put_uint(self.serial);
-        writer.put_int(self.status.0);
+        writer.put_fixed((self.prog, self.vers, self.proc, self.type_.0, self.serial, self.status.0));
         Ok(())
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            prog: reader.uint()?,
-            vers: reader.uint()?,
-            proc: reader.int()?,
-            type_: MessageType::decode(reader)?,
-            serial: reader.uint()?,
-            status: MessageStatus::decode(reader)?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.prog = reader.uint()?;
+        self.vers = reader.uint()?;
+        self.proc = reader.int()?;
+        self.type_.decode_into(reader)?;
+        self.serial = reader.uint()?;
+        self.status.decode_into(reader)
     }
 }
 
@@ -122,20 +115,16 @@ pub struct MessageNonnullDomain {
 
 impl Xdr for MessageNonnullDomain {
     const MIN_LEN: usize = 24;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.name, limits::MESSAGE_STRING_MAX)?;
-        writer.put_fixed_opaque(self.uuid.as_bytes());
-        writer.put_int(self.id);
-        Ok(())
+        writer.put_string_and(&self.name, limits::MESSAGE_STRING_MAX, (self.uuid, self.id))
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: reader.string(limits::MESSAGE_STRING_MAX)?,
-            uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
-            id: reader.int()?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::MESSAGE_STRING_MAX)?;
+        self.uuid.decode_into(reader)?;
+        self.id = reader.int()?;
+        Ok(())
     }
 }
 
@@ -151,18 +140,14 @@ pub struct MessageNonnullNetwork {
 
 impl Xdr for MessageNonnullNetwork {
     const MIN_LEN: usize = 20;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.name, limits::MESSAGE_STRING_MAX)?;
-        writer.put_fixed_opaque(self.uuid.as_bytes());
-        Ok(())
+        writer.put_string_and(&self.name, limits::MESSAGE_STRING_MAX, self.uuid)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: reader.string(limits::MESSAGE_STRING_MAX)?,
-            uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::MESSAGE_STRING_MAX)?;
+        self.uuid.decode_into(reader)
     }
 }
 
@@ -196,35 +181,31 @@ pub struct MessageError {
 
 impl Xdr for MessageError {
     const MIN_LEN: usize = 44;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.code);
-        writer.put_int(self.domain);
+        writer.put_fixed((self.code, self.domain));
         writer.put_optional_string(self.message.as_ref(), limits::MESSAGE_STRING_MAX)?;
         writer.put_int(self.level);
         self.dom.encode(writer)?;
         writer.put_optional_string(self.str1.as_ref(), limits::MESSAGE_STRING_MAX)?;
         writer.put_optional_string(self.str2.as_ref(), limits::MESSAGE_STRING_MAX)?;
         writer.put_optional_string(self.str3.as_ref(), limits::MESSAGE_STRING_MAX)?;
-        writer.put_int(self.int1);
-        writer.put_int(self.int2);
+        writer.put_fixed((self.int1, self.int2));
         self.net.encode(writer)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            code: reader.int()?,
-            domain: reader.int()?,
-            message: reader.optional_string(limits::MESSAGE_STRING_MAX)?,
-            level: reader.int()?,
-            dom: Option::decode(reader)?,
-            str1: reader.optional_string(limits::MESSAGE_STRING_MAX)?,
-            str2: reader.optional_string(limits::MESSAGE_STRING_MAX)?,
-            str3: reader.optional_string(limits::MESSAGE_STRING_MAX)?,
-            int1: reader.int()?,
-            int2: reader.int()?,
-            net: Option::decode(reader)?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.code = reader.int()?;
+        self.domain = reader.int()?;
+        reader.optional_string_into(&mut self.message, limits::MESSAGE_STRING_MAX)?;
+        self.level = reader.int()?;
+        self.dom.decode_into(reader)?;
+        reader.optional_string_into(&mut self.str1, limits::MESSAGE_STRING_MAX)?;
+        reader.optional_string_into(&mut self.str2, limits::MESSAGE_STRING_MAX)?;
+        reader.optional_string_into(&mut self.str3, limits::MESSAGE_STRING_MAX)?;
+        self.int1 = reader.int()?;
+        self.int2 = reader.int()?;
+        self.net.decode_into(reader)
     }
 }
 
@@ -240,14 +221,15 @@ pub struct StreamHole {
 
 impl Xdr for StreamHole {
     const MIN_LEN: usize = 12;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_hyper(self.length);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.length, self.flags));
         Ok(())
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { length: reader.hyper()?, flags: reader.uint()? })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.length = reader.hyper()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }

@@ -29,16 +29,13 @@ impl Xdr for DomainMonitorCommandArgs {
     const MIN_LEN: usize = remote::NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.cmd, remote::limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.cmd, remote::limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: remote::NonnullDomain::decode(reader)?,
-            cmd: reader.string(remote::limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.cmd, remote::limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -62,8 +59,8 @@ impl Xdr for DomainMonitorCommandRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.result, remote::limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { result: reader.string(remote::limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.result, remote::limits::STRING_MAX)
     }
 }
 
@@ -83,12 +80,13 @@ pub struct DomainAttachArgs {
 impl Xdr for DomainAttachArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_uint(self.pid_value);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.pid_value, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pid_value: reader.uint()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pid_value = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -112,8 +110,8 @@ impl Xdr for DomainAttachRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: remote::NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -138,18 +136,14 @@ impl Xdr for DomainAgentCommandArgs {
     const MIN_LEN: usize = remote::NonnullDomain::MIN_LEN + 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.cmd, remote::limits::STRING_MAX)?;
-        writer.put_int(self.timeout);
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.cmd, remote::limits::STRING_MAX, (self.timeout, self.flags))
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: remote::NonnullDomain::decode(reader)?,
-            cmd: reader.string(remote::limits::STRING_MAX)?,
-            timeout: reader.int()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.cmd, remote::limits::STRING_MAX)?;
+        self.timeout = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -173,8 +167,8 @@ impl Xdr for DomainAgentCommandRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_optional_string(self.result.as_ref(), remote::limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { result: reader.optional_string(remote::limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.optional_string_into(&mut self.result, remote::limits::STRING_MAX)
     }
 }
 
@@ -201,12 +195,11 @@ impl Xdr for ConnectDomainMonitorEventRegisterArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: Option::decode(reader)?,
-            event: reader.optional_string(remote::limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.optional_string_into(&mut self.event, remote::limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -232,8 +225,9 @@ impl Xdr for ConnectDomainMonitorEventRegisterRet {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        Ok(())
     }
 }
 
@@ -255,8 +249,9 @@ impl Xdr for ConnectDomainMonitorEventDeregisterArgs {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        Ok(())
     }
 }
 
@@ -291,20 +286,16 @@ impl Xdr for DomainMonitorEventMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_int(self.callback_id);
         self.dom.encode(writer)?;
-        writer.put_string(&self.event, remote::limits::STRING_MAX)?;
-        writer.put_hyper(self.seconds);
-        writer.put_uint(self.micros);
+        writer.put_string_and(&self.event, remote::limits::STRING_MAX, (self.seconds, self.micros))?;
         writer.put_optional_string(self.details.as_ref(), remote::limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            dom: remote::NonnullDomain::decode(reader)?,
-            event: reader.string(remote::limits::STRING_MAX)?,
-            seconds: reader.hyper()?,
-            micros: reader.uint()?,
-            details: reader.optional_string(remote::limits::STRING_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.event, remote::limits::STRING_MAX)?;
+        self.seconds = reader.hyper()?;
+        self.micros = reader.uint()?;
+        reader.optional_string_into(&mut self.details, remote::limits::STRING_MAX)
     }
 }
 
@@ -331,16 +322,13 @@ impl Xdr for DomainMonitorCommandWithFilesArgs {
     const MIN_LEN: usize = remote::NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.cmd, remote::limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.cmd, remote::limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: remote::NonnullDomain::decode(reader)?,
-            cmd: reader.string(remote::limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.cmd, remote::limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -364,7 +352,7 @@ impl Xdr for DomainMonitorCommandWithFilesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.result, remote::limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { result: reader.string(remote::limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.result, remote::limits::STRING_MAX)
     }
 }

@@ -255,20 +255,16 @@ pub struct NonnullDomain {
 
 impl Xdr for NonnullDomain {
     const MIN_LEN: usize = 24;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.name, limits::STRING_MAX)?;
-        writer.put_fixed_opaque(self.uuid.as_bytes());
-        writer.put_int(self.id);
-        Ok(())
+        writer.put_string_and(&self.name, limits::STRING_MAX, (self.uuid, self.id))
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: reader.string(limits::STRING_MAX)?,
-            uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
-            id: reader.int()?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.uuid.decode_into(reader)?;
+        self.id = reader.int()?;
+        Ok(())
     }
 }
 
@@ -284,18 +280,14 @@ pub struct NonnullNetwork {
 
 impl Xdr for NonnullNetwork {
     const MIN_LEN: usize = 20;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.name, limits::STRING_MAX)?;
-        writer.put_fixed_opaque(self.uuid.as_bytes());
-        Ok(())
+        writer.put_string_and(&self.name, limits::STRING_MAX, self.uuid)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: reader.string(limits::STRING_MAX)?,
-            uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.uuid.decode_into(reader)
     }
 }
 
@@ -311,15 +303,16 @@ pub struct NonnullNetworkPort {
 
 impl Xdr for NonnullNetworkPort {
     const MIN_LEN: usize = NonnullNetwork::MIN_LEN + 16;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)?;
-        writer.put_fixed_opaque(self.uuid.as_bytes());
+        writer.put_fixed(self.uuid);
         Ok(())
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { net: NonnullNetwork::decode(reader)?, uuid: reader.fixed_opaque().map(Uuid::from_bytes)? })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.net.decode_into(reader)?;
+        self.uuid.decode_into(reader)
     }
 }
 
@@ -335,18 +328,14 @@ pub struct NonnullNwfilter {
 
 impl Xdr for NonnullNwfilter {
     const MIN_LEN: usize = 20;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.name, limits::STRING_MAX)?;
-        writer.put_fixed_opaque(self.uuid.as_bytes());
-        Ok(())
+        writer.put_string_and(&self.name, limits::STRING_MAX, self.uuid)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: reader.string(limits::STRING_MAX)?,
-            uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.uuid.decode_into(reader)
     }
 }
 
@@ -362,17 +351,15 @@ pub struct NonnullNwfilterBinding {
 
 impl Xdr for NonnullNwfilterBinding {
     const MIN_LEN: usize = 8;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.portdev, limits::STRING_MAX)?;
         writer.put_string(&self.filtername, limits::STRING_MAX)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            portdev: reader.string(limits::STRING_MAX)?,
-            filtername: reader.string(limits::STRING_MAX)?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.portdev, limits::STRING_MAX)?;
+        reader.string_into(&mut self.filtername, limits::STRING_MAX)
     }
 }
 
@@ -388,14 +375,15 @@ pub struct NonnullInterface {
 
 impl Xdr for NonnullInterface {
     const MIN_LEN: usize = 8;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)?;
         writer.put_string(&self.mac, limits::STRING_MAX)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)?, mac: reader.string(limits::STRING_MAX)? })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        reader.string_into(&mut self.mac, limits::STRING_MAX)
     }
 }
 
@@ -411,18 +399,14 @@ pub struct NonnullStoragePool {
 
 impl Xdr for NonnullStoragePool {
     const MIN_LEN: usize = 20;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.name, limits::STRING_MAX)?;
-        writer.put_fixed_opaque(self.uuid.as_bytes());
-        Ok(())
+        writer.put_string_and(&self.name, limits::STRING_MAX, self.uuid)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: reader.string(limits::STRING_MAX)?,
-            uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.uuid.decode_into(reader)
     }
 }
 
@@ -440,19 +424,17 @@ pub struct NonnullStorageVol {
 
 impl Xdr for NonnullStorageVol {
     const MIN_LEN: usize = 12;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.pool, limits::STRING_MAX)?;
         writer.put_string(&self.name, limits::STRING_MAX)?;
         writer.put_string(&self.key, limits::STRING_MAX)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            pool: reader.string(limits::STRING_MAX)?,
-            name: reader.string(limits::STRING_MAX)?,
-            key: reader.string(limits::STRING_MAX)?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.pool, limits::STRING_MAX)?;
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        reader.string_into(&mut self.key, limits::STRING_MAX)
     }
 }
 
@@ -466,13 +448,13 @@ pub struct NonnullNodeDevice {
 
 impl Xdr for NonnullNodeDevice {
     const MIN_LEN: usize = 4;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -492,19 +474,16 @@ pub struct NonnullSecret {
 
 impl Xdr for NonnullSecret {
     const MIN_LEN: usize = 24;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_fixed_opaque(self.uuid.as_bytes());
-        writer.put_int(self.usage_type);
+        writer.put_fixed((self.uuid, self.usage_type));
         writer.put_string(&self.usage_id, limits::STRING_MAX)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
-            usage_type: reader.int()?,
-            usage_id: reader.string(limits::STRING_MAX)?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.uuid.decode_into(reader)?;
+        self.usage_type = reader.int()?;
+        reader.string_into(&mut self.usage_id, limits::STRING_MAX)
     }
 }
 
@@ -520,14 +499,15 @@ pub struct NonnullDomainCheckpoint {
 
 impl Xdr for NonnullDomainCheckpoint {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 4;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)?;
         self.dom.encode(writer)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)?, dom: NonnullDomain::decode(reader)? })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.dom.decode_into(reader)
     }
 }
 
@@ -543,14 +523,15 @@ pub struct NonnullDomainSnapshot {
 
 impl Xdr for NonnullDomainSnapshot {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 4;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)?;
         self.dom.encode(writer)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)?, dom: NonnullDomain::decode(reader)? })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.dom.decode_into(reader)
     }
 }
 
@@ -570,22 +551,18 @@ pub struct VcpuInfo {
 
 impl Xdr for VcpuInfo {
     const MIN_LEN: usize = 20;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_uint(self.number);
-        writer.put_int(self.state);
-        writer.put_uhyper(self.cpu_time);
-        writer.put_int(self.cpu);
+        writer.put_fixed((self.number, self.state, self.cpu_time, self.cpu));
         Ok(())
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            number: reader.uint()?,
-            state: reader.int()?,
-            cpu_time: reader.uhyper()?,
-            cpu: reader.int()?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.number = reader.uint()?;
+        self.state = reader.int()?;
+        self.cpu_time = reader.uhyper()?;
+        self.cpu = reader.int()?;
+        Ok(())
     }
 }
 
@@ -601,15 +578,15 @@ pub struct NodeGetCpuStats {
 
 impl Xdr for NodeGetCpuStats {
     const MIN_LEN: usize = 12;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.field, limits::STRING_MAX)?;
-        writer.put_uhyper(self.value);
-        Ok(())
+        writer.put_string_and(&self.field, limits::STRING_MAX, self.value)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { field: reader.string(limits::STRING_MAX)?, value: reader.uhyper()? })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.field, limits::STRING_MAX)?;
+        self.value = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -625,15 +602,15 @@ pub struct NodeGetMemoryStats {
 
 impl Xdr for NodeGetMemoryStats {
     const MIN_LEN: usize = 12;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.field, limits::STRING_MAX)?;
-        writer.put_uhyper(self.value);
-        Ok(())
+        writer.put_string_and(&self.field, limits::STRING_MAX, self.value)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { field: reader.string(limits::STRING_MAX)?, value: reader.uhyper()? })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.field, limits::STRING_MAX)?;
+        self.value = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -649,15 +626,15 @@ pub struct DomainDiskError {
 
 impl Xdr for DomainDiskError {
     const MIN_LEN: usize = 8;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.disk, limits::STRING_MAX)?;
-        writer.put_int(self.error);
-        Ok(())
+        writer.put_string_and(&self.disk, limits::STRING_MAX, self.error)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { disk: reader.string(limits::STRING_MAX)?, error: reader.int()? })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.disk, limits::STRING_MAX)?;
+        self.error = reader.int()?;
+        Ok(())
     }
 }
 
@@ -673,15 +650,16 @@ pub struct DomainMemoryStat {
 
 impl Xdr for DomainMemoryStat {
     const MIN_LEN: usize = 12;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.tag);
-        writer.put_uhyper(self.val);
+        writer.put_fixed((self.tag, self.val));
         Ok(())
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { tag: reader.int()?, val: reader.uhyper()? })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.tag = reader.int()?;
+        self.val = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -697,14 +675,16 @@ pub struct DomainIothreadInfo {
 
 impl Xdr for DomainIothreadInfo {
     const MIN_LEN: usize = 8;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_uint(self.iothread_id);
         writer.put_opaque(&self.cpumap, limits::CPUMAP_MAX)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { iothread_id: reader.uint()?, cpumap: reader.opaque(limits::CPUMAP_MAX)? })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.iothread_id = reader.uint()?;
+        self.cpumap = reader.opaque(limits::CPUMAP_MAX)?;
+        Ok(())
     }
 }
 
@@ -722,19 +702,17 @@ pub struct DomainEventGraphicsAddress {
 
 impl Xdr for DomainEventGraphicsAddress {
     const MIN_LEN: usize = 12;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_int(self.family);
         writer.put_string(&self.node, limits::STRING_MAX)?;
         writer.put_string(&self.service, limits::STRING_MAX)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            family: reader.int()?,
-            node: reader.string(limits::STRING_MAX)?,
-            service: reader.string(limits::STRING_MAX)?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.family = reader.int()?;
+        reader.string_into(&mut self.node, limits::STRING_MAX)?;
+        reader.string_into(&mut self.service, limits::STRING_MAX)
     }
 }
 
@@ -751,14 +729,15 @@ pub struct DomainEventGraphicsIdentity {
 
 impl Xdr for DomainEventGraphicsIdentity {
     const MIN_LEN: usize = 8;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.type_, limits::STRING_MAX)?;
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { type_: reader.string(limits::STRING_MAX)?, name: reader.string(limits::STRING_MAX)? })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.type_, limits::STRING_MAX)?;
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -789,31 +768,26 @@ pub struct NetworkDhcpLease {
 
 impl Xdr for NetworkDhcpLease {
     const MIN_LEN: usize = 40;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.iface, limits::STRING_MAX)?;
-        writer.put_hyper(self.expirytime);
-        writer.put_int(self.type_);
+        writer.put_string_and(&self.iface, limits::STRING_MAX, (self.expirytime, self.type_))?;
         writer.put_optional_string(self.mac.as_ref(), limits::STRING_MAX)?;
         writer.put_optional_string(self.iaid.as_ref(), limits::STRING_MAX)?;
-        writer.put_string(&self.ipaddr, limits::STRING_MAX)?;
-        writer.put_uint(self.prefix);
+        writer.put_string_and(&self.ipaddr, limits::STRING_MAX, self.prefix)?;
         writer.put_optional_string(self.hostname.as_ref(), limits::STRING_MAX)?;
         writer.put_optional_string(self.clientid.as_ref(), limits::STRING_MAX)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            iface: reader.string(limits::STRING_MAX)?,
-            expirytime: reader.hyper()?,
-            type_: reader.int()?,
-            mac: reader.optional_string(limits::STRING_MAX)?,
-            iaid: reader.optional_string(limits::STRING_MAX)?,
-            ipaddr: reader.string(limits::STRING_MAX)?,
-            prefix: reader.uint()?,
-            hostname: reader.optional_string(limits::STRING_MAX)?,
-            clientid: reader.optional_string(limits::STRING_MAX)?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.iface, limits::STRING_MAX)?;
+        self.expirytime = reader.hyper()?;
+        self.type_ = reader.int()?;
+        reader.optional_string_into(&mut self.mac, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.iaid, limits::STRING_MAX)?;
+        reader.string_into(&mut self.ipaddr, limits::STRING_MAX)?;
+        self.prefix = reader.uint()?;
+        reader.optional_string_into(&mut self.hostname, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.clientid, limits::STRING_MAX)
     }
 }
 
@@ -829,17 +803,16 @@ pub struct DomainStatsRecord {
 
 impl Xdr for DomainStatsRecord {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 4;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
         writer.put_elements(&self.params, limits::CONNECT_GET_ALL_DOMAIN_STATS_MAX)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            params: reader.elements(limits::CONNECT_GET_ALL_DOMAIN_STATS_MAX)?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.params = reader.elements(limits::CONNECT_GET_ALL_DOMAIN_STATS_MAX)?;
+        Ok(())
     }
 }
 
@@ -859,21 +832,20 @@ pub struct DomainFsinfo {
 
 impl Xdr for DomainFsinfo {
     const MIN_LEN: usize = 16;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.mountpoint, limits::STRING_MAX)?;
         writer.put_string(&self.name, limits::STRING_MAX)?;
         writer.put_string(&self.fstype, limits::STRING_MAX)?;
         writer.put_strings(&self.dev_aliases, limits::DOMAIN_FSINFO_DISKS_MAX, limits::STRING_MAX)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            mountpoint: reader.string(limits::STRING_MAX)?,
-            name: reader.string(limits::STRING_MAX)?,
-            fstype: reader.string(limits::STRING_MAX)?,
-            dev_aliases: reader.strings(limits::DOMAIN_FSINFO_DISKS_MAX, limits::STRING_MAX)?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.mountpoint, limits::STRING_MAX)?;
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        reader.string_into(&mut self.fstype, limits::STRING_MAX)?;
+        self.dev_aliases = reader.strings(limits::DOMAIN_FSINFO_DISKS_MAX, limits::STRING_MAX)?;
+        Ok(())
     }
 }
 
@@ -892,16 +864,17 @@ pub struct DomainIpAddr {
 
 impl Xdr for DomainIpAddr {
     const MIN_LEN: usize = 12;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_int(self.type_);
-        writer.put_string(&self.addr, limits::STRING_MAX)?;
-        writer.put_uint(self.prefix);
-        Ok(())
+        writer.put_string_and(&self.addr, limits::STRING_MAX, self.prefix)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { type_: reader.int()?, addr: reader.string(limits::STRING_MAX)?, prefix: reader.uint()? })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.type_ = reader.int()?;
+        reader.string_into(&mut self.addr, limits::STRING_MAX)?;
+        self.prefix = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -919,19 +892,18 @@ pub struct DomainInterface {
 
 impl Xdr for DomainInterface {
     const MIN_LEN: usize = 12;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)?;
         writer.put_optional_string(self.hwaddr.as_ref(), limits::STRING_MAX)?;
         writer.put_elements(&self.addrs, limits::DOMAIN_IP_ADDR_MAX)
     }
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: reader.string(limits::STRING_MAX)?,
-            hwaddr: reader.optional_string(limits::STRING_MAX)?,
-            addrs: reader.elements(limits::DOMAIN_IP_ADDR_MAX)?,
-        })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.hwaddr, limits::STRING_MAX)?;
+        self.addrs = reader.elements(limits::DOMAIN_IP_ADDR_MAX)?;
+        Ok(())
     }
 }
 
@@ -955,8 +927,10 @@ impl Xdr for ConnectOpenArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.optional_string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.optional_string_into(&mut self.name, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -979,8 +953,8 @@ impl Xdr for ConnectCloseArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -1003,8 +977,8 @@ impl Xdr for ConnectGetTypeArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -1029,8 +1003,8 @@ impl Xdr for ConnectGetTypeRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.type_, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { type_: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.type_, limits::STRING_MAX)
     }
 }
 
@@ -1048,8 +1022,8 @@ impl Xdr for ConnectGetVersionArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -1074,8 +1048,9 @@ impl Xdr for ConnectGetVersionRet {
         writer.put_uhyper(self.hv_ver);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { hv_ver: reader.uhyper()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.hv_ver = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -1096,8 +1071,8 @@ impl Xdr for ConnectGetMaxVcpusArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_optional_string(self.type_.as_ref(), limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { type_: reader.optional_string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.optional_string_into(&mut self.type_, limits::STRING_MAX)
     }
 }
 
@@ -1122,8 +1097,9 @@ impl Xdr for ConnectGetMaxVcpusRet {
         writer.put_int(self.max_vcpus);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { max_vcpus: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.max_vcpus = reader.int()?;
+        Ok(())
     }
 }
 
@@ -1141,8 +1117,8 @@ impl Xdr for NodeGetInfoArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -1179,26 +1155,27 @@ impl Xdr for NodeGetInfoRet {
     const MIN_LEN: usize = 160;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_fixed_chars(&self.model);
-        writer.put_uhyper(self.memory);
-        writer.put_int(self.cpus);
-        writer.put_int(self.mhz);
-        writer.put_int(self.nodes);
-        writer.put_int(self.sockets);
-        writer.put_int(self.cores);
-        writer.put_int(self.threads);
+        writer.put_fixed((
+            self.memory,
+            self.cpus,
+            self.mhz,
+            self.nodes,
+            self.sockets,
+            self.cores,
+            self.threads,
+        ));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            model: reader.fixed_chars()?,
-            memory: reader.uhyper()?,
-            cpus: reader.int()?,
-            mhz: reader.int()?,
-            nodes: reader.int()?,
-            sockets: reader.int()?,
-            cores: reader.int()?,
-            threads: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.model = reader.fixed_chars()?;
+        self.memory = reader.uhyper()?;
+        self.cpus = reader.int()?;
+        self.mhz = reader.int()?;
+        self.nodes = reader.int()?;
+        self.sockets = reader.int()?;
+        self.cores = reader.int()?;
+        self.threads = reader.int()?;
+        Ok(())
     }
 }
 
@@ -1216,8 +1193,8 @@ impl Xdr for ConnectGetCapabilitiesArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -1241,8 +1218,8 @@ impl Xdr for ConnectGetCapabilitiesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.capabilities, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { capabilities: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.capabilities, limits::STRING_MAX)
     }
 }
 
@@ -1265,8 +1242,9 @@ impl Xdr for DomainAttachDeviceArgs {
         self.dom.encode(writer)?;
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -1291,8 +1269,8 @@ impl Xdr for DomainCreateArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -1317,12 +1295,12 @@ pub struct DomainCreateXmlArgs {
 impl Xdr for DomainCreateXmlArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.xml_desc, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml_desc, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml_desc: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml_desc, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -1346,8 +1324,8 @@ impl Xdr for DomainCreateXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -1367,8 +1345,8 @@ impl Xdr for DomainDefineXmlArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -1392,8 +1370,8 @@ impl Xdr for DomainDefineXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -1413,8 +1391,8 @@ impl Xdr for DomainDestroyArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -1442,8 +1420,9 @@ impl Xdr for DomainDetachDeviceArgs {
         self.dom.encode(writer)?;
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -1472,8 +1451,10 @@ impl Xdr for DomainGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -1497,8 +1478,8 @@ impl Xdr for DomainGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -1518,8 +1499,8 @@ impl Xdr for DomainGetAutostartArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -1544,8 +1525,9 @@ impl Xdr for DomainGetAutostartRet {
         writer.put_int(self.autostart);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { autostart: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.autostart = reader.int()?;
+        Ok(())
     }
 }
 
@@ -1565,8 +1547,8 @@ impl Xdr for DomainGetInfoArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -1599,21 +1581,16 @@ pub struct DomainGetInfoRet {
 impl Xdr for DomainGetInfoRet {
     const MIN_LEN: usize = 32;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_uchar(self.state);
-        writer.put_uhyper(self.max_mem);
-        writer.put_uhyper(self.memory);
-        writer.put_ushort(self.nr_virt_cpu);
-        writer.put_uhyper(self.cpu_time);
+        writer.put_fixed((self.state, self.max_mem, self.memory, self.nr_virt_cpu, self.cpu_time));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            state: reader.uchar()?,
-            max_mem: reader.uhyper()?,
-            memory: reader.uhyper()?,
-            nr_virt_cpu: reader.ushort()?,
-            cpu_time: reader.uhyper()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.state = reader.uchar()?;
+        self.max_mem = reader.uhyper()?;
+        self.memory = reader.uhyper()?;
+        self.nr_virt_cpu = reader.ushort()?;
+        self.cpu_time = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -1633,8 +1610,8 @@ impl Xdr for DomainGetMaxMemoryArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -1659,8 +1636,9 @@ impl Xdr for DomainGetMaxMemoryRet {
         writer.put_uhyper(self.memory);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { memory: reader.uhyper()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.memory = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -1680,8 +1658,8 @@ impl Xdr for DomainGetMaxVcpusArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -1706,8 +1684,9 @@ impl Xdr for DomainGetMaxVcpusRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { num: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.num = reader.int()?;
+        Ok(())
     }
 }
 
@@ -1727,8 +1706,8 @@ impl Xdr for DomainGetOsTypeArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -1753,8 +1732,8 @@ impl Xdr for DomainGetOsTypeRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.type_, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { type_: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.type_, limits::STRING_MAX)
     }
 }
 
@@ -1777,12 +1756,14 @@ impl Xdr for DomainGetVcpusArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_int(self.maxinfo);
-        writer.put_int(self.maplen);
+        writer.put_fixed((self.maxinfo, self.maplen));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, maxinfo: reader.int()?, maplen: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.maxinfo = reader.int()?;
+        self.maplen = reader.int()?;
+        Ok(())
     }
 }
 
@@ -1809,11 +1790,10 @@ impl Xdr for DomainGetVcpusRet {
         writer.put_elements(&self.info, limits::VCPUINFO_MAX)?;
         writer.put_opaque(&self.cpumaps, limits::CPUMAPS_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            info: reader.elements(limits::VCPUINFO_MAX)?,
-            cpumaps: reader.opaque(limits::CPUMAPS_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.info = reader.elements(limits::VCPUINFO_MAX)?;
+        self.cpumaps = reader.opaque(limits::CPUMAPS_MAX)?;
+        Ok(())
     }
 }
 
@@ -1834,8 +1814,9 @@ impl Xdr for ConnectListDefinedDomainsArgs {
         writer.put_int(self.maxnames);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { maxnames: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.maxnames = reader.int()?;
+        Ok(())
     }
 }
 
@@ -1859,8 +1840,9 @@ impl Xdr for ConnectListDefinedDomainsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::DOMAIN_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { names: reader.strings(limits::DOMAIN_LIST_MAX, limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.names = reader.strings(limits::DOMAIN_LIST_MAX, limits::STRING_MAX)?;
+        Ok(())
     }
 }
 
@@ -1881,8 +1863,9 @@ impl Xdr for DomainLookupByIdArgs {
         writer.put_int(self.id);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { id: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.id = reader.int()?;
+        Ok(())
     }
 }
 
@@ -1906,8 +1889,8 @@ impl Xdr for DomainLookupByIdRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -1927,8 +1910,8 @@ impl Xdr for DomainLookupByNameArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -1952,8 +1935,8 @@ impl Xdr for DomainLookupByNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -1971,11 +1954,11 @@ pub struct DomainLookupByUuidArgs {
 impl Xdr for DomainLookupByUuidArgs {
     const MIN_LEN: usize = 16;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_fixed_opaque(self.uuid.as_bytes());
+        writer.put_fixed(self.uuid);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { uuid: reader.fixed_opaque().map(Uuid::from_bytes)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.uuid.decode_into(reader)
     }
 }
 
@@ -1999,8 +1982,8 @@ impl Xdr for DomainLookupByUuidRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -2018,8 +2001,8 @@ impl Xdr for ConnectNumOfDefinedDomainsArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -2044,8 +2027,9 @@ impl Xdr for ConnectNumOfDefinedDomainsRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { num: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.num = reader.int()?;
+        Ok(())
     }
 }
 
@@ -2071,12 +2055,11 @@ impl Xdr for DomainPinVcpuArgs {
         writer.put_uint(self.vcpu);
         writer.put_opaque(&self.cpumap, limits::CPUMAP_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            vcpu: reader.uint()?,
-            cpumap: reader.opaque(limits::CPUMAP_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.vcpu = reader.uint()?;
+        self.cpumap = reader.opaque(limits::CPUMAP_MAX)?;
+        Ok(())
     }
 }
 
@@ -2105,8 +2088,10 @@ impl Xdr for DomainRebootArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -2131,8 +2116,8 @@ impl Xdr for DomainResumeArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -2161,8 +2146,10 @@ impl Xdr for DomainSetAutostartArgs {
         writer.put_int(self.autostart);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, autostart: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.autostart = reader.int()?;
+        Ok(())
     }
 }
 
@@ -2191,8 +2178,10 @@ impl Xdr for DomainSetMaxMemoryArgs {
         writer.put_uhyper(self.memory);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, memory: reader.uhyper()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.memory = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -2221,8 +2210,10 @@ impl Xdr for DomainSetMemoryArgs {
         writer.put_uhyper(self.memory);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, memory: reader.uhyper()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.memory = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -2251,8 +2242,10 @@ impl Xdr for DomainSetVcpusArgs {
         writer.put_uint(self.nvcpus);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, nvcpus: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.nvcpus = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -2277,8 +2270,8 @@ impl Xdr for DomainShutdownArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -2303,8 +2296,8 @@ impl Xdr for DomainSuspendArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -2329,8 +2322,8 @@ impl Xdr for DomainUndefineArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -2356,8 +2349,9 @@ impl Xdr for ConnectListDefinedNetworksArgs {
         writer.put_int(self.maxnames);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { maxnames: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.maxnames = reader.int()?;
+        Ok(())
     }
 }
 
@@ -2381,8 +2375,9 @@ impl Xdr for ConnectListDefinedNetworksRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::NETWORK_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { names: reader.strings(limits::NETWORK_LIST_MAX, limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.names = reader.strings(limits::NETWORK_LIST_MAX, limits::STRING_MAX)?;
+        Ok(())
     }
 }
 
@@ -2403,8 +2398,9 @@ impl Xdr for ConnectListDomainsArgs {
         writer.put_int(self.maxids);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { maxids: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.maxids = reader.int()?;
+        Ok(())
     }
 }
 
@@ -2428,8 +2424,9 @@ impl Xdr for ConnectListDomainsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.ids, limits::DOMAIN_LIST_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { ids: reader.elements(limits::DOMAIN_LIST_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.ids = reader.elements(limits::DOMAIN_LIST_MAX)?;
+        Ok(())
     }
 }
 
@@ -2450,8 +2447,9 @@ impl Xdr for ConnectListNetworksArgs {
         writer.put_int(self.maxnames);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { maxnames: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.maxnames = reader.int()?;
+        Ok(())
     }
 }
 
@@ -2475,8 +2473,9 @@ impl Xdr for ConnectListNetworksRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::NETWORK_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { names: reader.strings(limits::NETWORK_LIST_MAX, limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.names = reader.strings(limits::NETWORK_LIST_MAX, limits::STRING_MAX)?;
+        Ok(())
     }
 }
 
@@ -2496,8 +2495,8 @@ impl Xdr for NetworkCreateArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { net: NonnullNetwork::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.net.decode_into(reader)
     }
 }
 
@@ -2522,8 +2521,8 @@ impl Xdr for NetworkCreateXmlArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -2547,8 +2546,8 @@ impl Xdr for NetworkCreateXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { net: NonnullNetwork::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.net.decode_into(reader)
     }
 }
 
@@ -2568,8 +2567,8 @@ impl Xdr for NetworkDefineXmlArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -2593,8 +2592,8 @@ impl Xdr for NetworkDefineXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { net: NonnullNetwork::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.net.decode_into(reader)
     }
 }
 
@@ -2614,8 +2613,8 @@ impl Xdr for NetworkDestroyArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { net: NonnullNetwork::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.net.decode_into(reader)
     }
 }
 
@@ -2644,8 +2643,10 @@ impl Xdr for NetworkGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { net: NonnullNetwork::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.net.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -2669,8 +2670,8 @@ impl Xdr for NetworkGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -2690,8 +2691,8 @@ impl Xdr for NetworkGetAutostartArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { net: NonnullNetwork::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.net.decode_into(reader)
     }
 }
 
@@ -2716,8 +2717,9 @@ impl Xdr for NetworkGetAutostartRet {
         writer.put_int(self.autostart);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { autostart: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.autostart = reader.int()?;
+        Ok(())
     }
 }
 
@@ -2737,8 +2739,8 @@ impl Xdr for NetworkGetBridgeNameArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { net: NonnullNetwork::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.net.decode_into(reader)
     }
 }
 
@@ -2762,8 +2764,8 @@ impl Xdr for NetworkGetBridgeNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -2783,8 +2785,8 @@ impl Xdr for NetworkLookupByNameArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -2808,8 +2810,8 @@ impl Xdr for NetworkLookupByNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { net: NonnullNetwork::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.net.decode_into(reader)
     }
 }
 
@@ -2827,11 +2829,11 @@ pub struct NetworkLookupByUuidArgs {
 impl Xdr for NetworkLookupByUuidArgs {
     const MIN_LEN: usize = 16;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_fixed_opaque(self.uuid.as_bytes());
+        writer.put_fixed(self.uuid);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { uuid: reader.fixed_opaque().map(Uuid::from_bytes)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.uuid.decode_into(reader)
     }
 }
 
@@ -2855,8 +2857,8 @@ impl Xdr for NetworkLookupByUuidRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { net: NonnullNetwork::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.net.decode_into(reader)
     }
 }
 
@@ -2880,8 +2882,10 @@ impl Xdr for NetworkSetAutostartArgs {
         writer.put_int(self.autostart);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { net: NonnullNetwork::decode(reader)?, autostart: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.net.decode_into(reader)?;
+        self.autostart = reader.int()?;
+        Ok(())
     }
 }
 
@@ -2906,8 +2910,8 @@ impl Xdr for NetworkUndefineArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { net: NonnullNetwork::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.net.decode_into(reader)
     }
 }
 
@@ -2930,8 +2934,8 @@ impl Xdr for ConnectNumOfDefinedNetworksArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -2956,8 +2960,9 @@ impl Xdr for ConnectNumOfDefinedNetworksRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { num: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.num = reader.int()?;
+        Ok(())
     }
 }
 
@@ -2975,8 +2980,8 @@ impl Xdr for ConnectNumOfDomainsArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -3001,8 +3006,9 @@ impl Xdr for ConnectNumOfDomainsRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { num: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.num = reader.int()?;
+        Ok(())
     }
 }
 
@@ -3020,8 +3026,8 @@ impl Xdr for ConnectNumOfNetworksArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -3046,8 +3052,9 @@ impl Xdr for ConnectNumOfNetworksRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { num: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.num = reader.int()?;
+        Ok(())
     }
 }
 
@@ -3070,16 +3077,13 @@ impl Xdr for DomainCoreDumpArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.to, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.to, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            to: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.to, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -3104,8 +3108,8 @@ impl Xdr for DomainRestoreArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.from, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { from: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.from, limits::STRING_MAX)
     }
 }
 
@@ -3133,8 +3137,9 @@ impl Xdr for DomainSaveArgs {
         self.dom.encode(writer)?;
         writer.put_string(&self.to, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, to: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.to, limits::STRING_MAX)
     }
 }
 
@@ -3159,8 +3164,8 @@ impl Xdr for DomainGetSchedulerTypeArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -3185,12 +3190,12 @@ pub struct DomainGetSchedulerTypeRet {
 impl Xdr for DomainGetSchedulerTypeRet {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.type_, limits::STRING_MAX)?;
-        writer.put_int(self.nparams);
-        Ok(())
+        writer.put_string_and(&self.type_, limits::STRING_MAX, self.nparams)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { type_: reader.string(limits::STRING_MAX)?, nparams: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.type_, limits::STRING_MAX)?;
+        self.nparams = reader.int()?;
+        Ok(())
     }
 }
 
@@ -3214,8 +3219,10 @@ impl Xdr for DomainGetSchedulerParametersArgs {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, nparams: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.nparams = reader.int()?;
+        Ok(())
     }
 }
 
@@ -3239,8 +3246,9 @@ impl Xdr for DomainGetSchedulerParametersRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::DOMAIN_SCHEDULER_PARAMETERS_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::DOMAIN_SCHEDULER_PARAMETERS_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::DOMAIN_SCHEDULER_PARAMETERS_MAX)?;
+        Ok(())
     }
 }
 
@@ -3263,11 +3271,10 @@ impl Xdr for DomainSetSchedulerParametersArgs {
         self.dom.encode(writer)?;
         writer.put_elements(&self.params, limits::DOMAIN_SCHEDULER_PARAMETERS_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            params: reader.elements(limits::DOMAIN_SCHEDULER_PARAMETERS_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.params = reader.elements(limits::DOMAIN_SCHEDULER_PARAMETERS_MAX)?;
+        Ok(())
     }
 }
 
@@ -3290,8 +3297,8 @@ impl Xdr for ConnectGetHostnameArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -3315,8 +3322,8 @@ impl Xdr for ConnectGetHostnameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.hostname, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { hostname: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.hostname, limits::STRING_MAX)
     }
 }
 
@@ -3336,8 +3343,9 @@ impl Xdr for ConnectSupportsFeatureArgs {
         writer.put_int(self.feature);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { feature: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.feature = reader.int()?;
+        Ok(())
     }
 }
 
@@ -3362,8 +3370,9 @@ impl Xdr for ConnectSupportsFeatureRet {
         writer.put_int(self.supported);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { supported: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.supported = reader.int()?;
+        Ok(())
     }
 }
 
@@ -3392,13 +3401,12 @@ impl Xdr for DomainMigratePrepareArgs {
         writer.put_uhyper(self.bandwidth);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            uri_in: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uhyper()?,
-            dname: reader.optional_string(limits::STRING_MAX)?,
-            bandwidth: reader.uhyper()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.optional_string_into(&mut self.uri_in, limits::STRING_MAX)?;
+        self.flags = reader.uhyper()?;
+        reader.optional_string_into(&mut self.dname, limits::STRING_MAX)?;
+        self.bandwidth = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -3425,11 +3433,9 @@ impl Xdr for DomainMigratePrepareRet {
         writer.put_opaque(&self.cookie, limits::MIGRATE_COOKIE_MAX)?;
         writer.put_optional_string(self.uri_out.as_ref(), limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            cookie: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-            uri_out: reader.optional_string(limits::STRING_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cookie = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        reader.optional_string_into(&mut self.uri_out, limits::STRING_MAX)
     }
 }
 
@@ -3458,21 +3464,19 @@ impl Xdr for DomainMigratePerformArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
         writer.put_opaque(&self.cookie, limits::MIGRATE_COOKIE_MAX)?;
-        writer.put_string(&self.uri, limits::STRING_MAX)?;
-        writer.put_uhyper(self.flags);
+        writer.put_string_and(&self.uri, limits::STRING_MAX, self.flags)?;
         writer.put_optional_string(self.dname.as_ref(), limits::STRING_MAX)?;
         writer.put_uhyper(self.bandwidth);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            cookie: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-            uri: reader.string(limits::STRING_MAX)?,
-            flags: reader.uhyper()?,
-            dname: reader.optional_string(limits::STRING_MAX)?,
-            bandwidth: reader.uhyper()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.cookie = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        reader.string_into(&mut self.uri, limits::STRING_MAX)?;
+        self.flags = reader.uhyper()?;
+        reader.optional_string_into(&mut self.dname, limits::STRING_MAX)?;
+        self.bandwidth = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -3502,17 +3506,14 @@ impl Xdr for DomainMigrateFinishArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.dname, limits::STRING_MAX)?;
         writer.put_opaque(&self.cookie, limits::MIGRATE_COOKIE_MAX)?;
-        writer.put_string(&self.uri, limits::STRING_MAX)?;
-        writer.put_uhyper(self.flags);
-        Ok(())
+        writer.put_string_and(&self.uri, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dname: reader.string(limits::STRING_MAX)?,
-            cookie: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-            uri: reader.string(limits::STRING_MAX)?,
-            flags: reader.uhyper()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.dname, limits::STRING_MAX)?;
+        self.cookie = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        reader.string_into(&mut self.uri, limits::STRING_MAX)?;
+        self.flags = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -3536,8 +3537,8 @@ impl Xdr for DomainMigrateFinishRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.ddom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { ddom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.ddom.decode_into(reader)
     }
 }
 
@@ -3560,8 +3561,9 @@ impl Xdr for DomainBlockStatsArgs {
         self.dom.encode(writer)?;
         writer.put_string(&self.path, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, path: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.path, limits::STRING_MAX)
     }
 }
 
@@ -3591,21 +3593,16 @@ pub struct DomainBlockStatsRet {
 impl Xdr for DomainBlockStatsRet {
     const MIN_LEN: usize = 40;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_hyper(self.rd_req);
-        writer.put_hyper(self.rd_bytes);
-        writer.put_hyper(self.wr_req);
-        writer.put_hyper(self.wr_bytes);
-        writer.put_hyper(self.errs);
+        writer.put_fixed((self.rd_req, self.rd_bytes, self.wr_req, self.wr_bytes, self.errs));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            rd_req: reader.hyper()?,
-            rd_bytes: reader.hyper()?,
-            wr_req: reader.hyper()?,
-            wr_bytes: reader.hyper()?,
-            errs: reader.hyper()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.rd_req = reader.hyper()?;
+        self.rd_bytes = reader.hyper()?;
+        self.wr_req = reader.hyper()?;
+        self.wr_bytes = reader.hyper()?;
+        self.errs = reader.hyper()?;
+        Ok(())
     }
 }
 
@@ -3628,8 +3625,9 @@ impl Xdr for DomainInterfaceStatsArgs {
         self.dom.encode(writer)?;
         writer.put_string(&self.device, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, device: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.device, limits::STRING_MAX)
     }
 }
 
@@ -3665,27 +3663,28 @@ pub struct DomainInterfaceStatsRet {
 impl Xdr for DomainInterfaceStatsRet {
     const MIN_LEN: usize = 64;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_hyper(self.rx_bytes);
-        writer.put_hyper(self.rx_packets);
-        writer.put_hyper(self.rx_errs);
-        writer.put_hyper(self.rx_drop);
-        writer.put_hyper(self.tx_bytes);
-        writer.put_hyper(self.tx_packets);
-        writer.put_hyper(self.tx_errs);
-        writer.put_hyper(self.tx_drop);
+        writer.put_fixed((
+            self.rx_bytes,
+            self.rx_packets,
+            self.rx_errs,
+            self.rx_drop,
+            self.tx_bytes,
+            self.tx_packets,
+            self.tx_errs,
+            self.tx_drop,
+        ));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            rx_bytes: reader.hyper()?,
-            rx_packets: reader.hyper()?,
-            rx_errs: reader.hyper()?,
-            rx_drop: reader.hyper()?,
-            tx_bytes: reader.hyper()?,
-            tx_packets: reader.hyper()?,
-            tx_errs: reader.hyper()?,
-            tx_drop: reader.hyper()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.rx_bytes = reader.hyper()?;
+        self.rx_packets = reader.hyper()?;
+        self.rx_errs = reader.hyper()?;
+        self.rx_drop = reader.hyper()?;
+        self.tx_bytes = reader.hyper()?;
+        self.tx_packets = reader.hyper()?;
+        self.tx_errs = reader.hyper()?;
+        self.tx_drop = reader.hyper()?;
+        Ok(())
     }
 }
 
@@ -3702,8 +3701,8 @@ impl Xdr for AuthListArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -3727,8 +3726,9 @@ impl Xdr for AuthListRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.types, limits::AUTH_TYPE_LIST_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { types: reader.elements(limits::AUTH_TYPE_LIST_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.types = reader.elements(limits::AUTH_TYPE_LIST_MAX)?;
+        Ok(())
     }
 }
 
@@ -3745,8 +3745,8 @@ impl Xdr for AuthSaslInitArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -3770,8 +3770,8 @@ impl Xdr for AuthSaslInitRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.mechlist, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { mechlist: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.mechlist, limits::STRING_MAX)
     }
 }
 
@@ -3792,16 +3792,14 @@ pub struct AuthSaslStartArgs {
 impl Xdr for AuthSaslStartArgs {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.mech, limits::STRING_MAX)?;
-        writer.put_int(self.nil);
+        writer.put_string_and(&self.mech, limits::STRING_MAX, self.nil)?;
         writer.put_chars(&self.data, limits::AUTH_SASL_DATA_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            mech: reader.string(limits::STRING_MAX)?,
-            nil: reader.int()?,
-            data: reader.chars(limits::AUTH_SASL_DATA_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.mech, limits::STRING_MAX)?;
+        self.nil = reader.int()?;
+        self.data = reader.chars(limits::AUTH_SASL_DATA_MAX)?;
+        Ok(())
     }
 }
 
@@ -3827,16 +3825,14 @@ pub struct AuthSaslStartRet {
 impl Xdr for AuthSaslStartRet {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.complete);
-        writer.put_int(self.nil);
+        writer.put_fixed((self.complete, self.nil));
         writer.put_chars(&self.data, limits::AUTH_SASL_DATA_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            complete: reader.int()?,
-            nil: reader.int()?,
-            data: reader.chars(limits::AUTH_SASL_DATA_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.complete = reader.int()?;
+        self.nil = reader.int()?;
+        self.data = reader.chars(limits::AUTH_SASL_DATA_MAX)?;
+        Ok(())
     }
 }
 
@@ -3858,8 +3854,10 @@ impl Xdr for AuthSaslStepArgs {
         writer.put_int(self.nil);
         writer.put_chars(&self.data, limits::AUTH_SASL_DATA_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { nil: reader.int()?, data: reader.chars(limits::AUTH_SASL_DATA_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.nil = reader.int()?;
+        self.data = reader.chars(limits::AUTH_SASL_DATA_MAX)?;
+        Ok(())
     }
 }
 
@@ -3885,16 +3883,14 @@ pub struct AuthSaslStepRet {
 impl Xdr for AuthSaslStepRet {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.complete);
-        writer.put_int(self.nil);
+        writer.put_fixed((self.complete, self.nil));
         writer.put_chars(&self.data, limits::AUTH_SASL_DATA_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            complete: reader.int()?,
-            nil: reader.int()?,
-            data: reader.chars(limits::AUTH_SASL_DATA_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.complete = reader.int()?;
+        self.nil = reader.int()?;
+        self.data = reader.chars(limits::AUTH_SASL_DATA_MAX)?;
+        Ok(())
     }
 }
 
@@ -3911,8 +3907,8 @@ impl Xdr for AuthPolkitArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -3937,8 +3933,9 @@ impl Xdr for AuthPolkitRet {
         writer.put_int(self.complete);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { complete: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.complete = reader.int()?;
+        Ok(())
     }
 }
 
@@ -3956,8 +3953,8 @@ impl Xdr for ConnectNumOfStoragePoolsArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -3982,8 +3979,9 @@ impl Xdr for ConnectNumOfStoragePoolsRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { num: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.num = reader.int()?;
+        Ok(())
     }
 }
 
@@ -4004,8 +4002,9 @@ impl Xdr for ConnectListStoragePoolsArgs {
         writer.put_int(self.maxnames);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { maxnames: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.maxnames = reader.int()?;
+        Ok(())
     }
 }
 
@@ -4029,8 +4028,9 @@ impl Xdr for ConnectListStoragePoolsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::STORAGE_POOL_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { names: reader.strings(limits::STORAGE_POOL_LIST_MAX, limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.names = reader.strings(limits::STORAGE_POOL_LIST_MAX, limits::STRING_MAX)?;
+        Ok(())
     }
 }
 
@@ -4048,8 +4048,8 @@ impl Xdr for ConnectNumOfDefinedStoragePoolsArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -4074,8 +4074,9 @@ impl Xdr for ConnectNumOfDefinedStoragePoolsRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { num: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.num = reader.int()?;
+        Ok(())
     }
 }
 
@@ -4096,8 +4097,9 @@ impl Xdr for ConnectListDefinedStoragePoolsArgs {
         writer.put_int(self.maxnames);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { maxnames: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.maxnames = reader.int()?;
+        Ok(())
     }
 }
 
@@ -4121,8 +4123,9 @@ impl Xdr for ConnectListDefinedStoragePoolsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::STORAGE_POOL_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { names: reader.strings(limits::STORAGE_POOL_LIST_MAX, limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.names = reader.strings(limits::STORAGE_POOL_LIST_MAX, limits::STRING_MAX)?;
+        Ok(())
     }
 }
 
@@ -4151,12 +4154,11 @@ impl Xdr for ConnectFindStoragePoolSourcesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            type_: reader.string(limits::STRING_MAX)?,
-            src_spec: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.type_, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.src_spec, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -4180,8 +4182,8 @@ impl Xdr for ConnectFindStoragePoolSourcesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -4201,12 +4203,12 @@ pub struct StoragePoolCreateXmlArgs {
 impl Xdr for StoragePoolCreateXmlArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.xml, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -4230,8 +4232,8 @@ impl Xdr for StoragePoolCreateXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)
     }
 }
 
@@ -4251,12 +4253,12 @@ pub struct StoragePoolDefineXmlArgs {
 impl Xdr for StoragePoolDefineXmlArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.xml, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -4280,8 +4282,8 @@ impl Xdr for StoragePoolDefineXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)
     }
 }
 
@@ -4305,8 +4307,10 @@ impl Xdr for StoragePoolCreateArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -4335,8 +4339,10 @@ impl Xdr for StoragePoolBuildArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -4361,8 +4367,8 @@ impl Xdr for StoragePoolDestroyArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)
     }
 }
 
@@ -4391,8 +4397,10 @@ impl Xdr for StoragePoolDeleteArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -4417,8 +4425,8 @@ impl Xdr for StoragePoolUndefineArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)
     }
 }
 
@@ -4447,8 +4455,10 @@ impl Xdr for StoragePoolRefreshArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -4473,8 +4483,8 @@ impl Xdr for StoragePoolLookupByNameArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -4498,8 +4508,8 @@ impl Xdr for StoragePoolLookupByNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)
     }
 }
 
@@ -4517,11 +4527,11 @@ pub struct StoragePoolLookupByUuidArgs {
 impl Xdr for StoragePoolLookupByUuidArgs {
     const MIN_LEN: usize = 16;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_fixed_opaque(self.uuid.as_bytes());
+        writer.put_fixed(self.uuid);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { uuid: reader.fixed_opaque().map(Uuid::from_bytes)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.uuid.decode_into(reader)
     }
 }
 
@@ -4545,8 +4555,8 @@ impl Xdr for StoragePoolLookupByUuidRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)
     }
 }
 
@@ -4566,8 +4576,8 @@ impl Xdr for StoragePoolLookupByVolumeArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { vol: NonnullStorageVol::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.vol.decode_into(reader)
     }
 }
 
@@ -4591,8 +4601,8 @@ impl Xdr for StoragePoolLookupByVolumeRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)
     }
 }
 
@@ -4612,8 +4622,8 @@ impl Xdr for StoragePoolGetInfoArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)
     }
 }
 
@@ -4641,19 +4651,15 @@ pub struct StoragePoolGetInfoRet {
 impl Xdr for StoragePoolGetInfoRet {
     const MIN_LEN: usize = 28;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_uchar(self.state);
-        writer.put_uhyper(self.capacity);
-        writer.put_uhyper(self.allocation);
-        writer.put_uhyper(self.available);
+        writer.put_fixed((self.state, self.capacity, self.allocation, self.available));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            state: reader.uchar()?,
-            capacity: reader.uhyper()?,
-            allocation: reader.uhyper()?,
-            available: reader.uhyper()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.state = reader.uchar()?;
+        self.capacity = reader.uhyper()?;
+        self.allocation = reader.uhyper()?;
+        self.available = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -4677,8 +4683,10 @@ impl Xdr for StoragePoolGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -4702,8 +4710,8 @@ impl Xdr for StoragePoolGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -4723,8 +4731,8 @@ impl Xdr for StoragePoolGetAutostartArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)
     }
 }
 
@@ -4749,8 +4757,9 @@ impl Xdr for StoragePoolGetAutostartRet {
         writer.put_int(self.autostart);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { autostart: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.autostart = reader.int()?;
+        Ok(())
     }
 }
 
@@ -4774,8 +4783,10 @@ impl Xdr for StoragePoolSetAutostartArgs {
         writer.put_int(self.autostart);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)?, autostart: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)?;
+        self.autostart = reader.int()?;
+        Ok(())
     }
 }
 
@@ -4800,8 +4811,8 @@ impl Xdr for StoragePoolNumOfVolumesArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)
     }
 }
 
@@ -4826,8 +4837,9 @@ impl Xdr for StoragePoolNumOfVolumesRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { num: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.num = reader.int()?;
+        Ok(())
     }
 }
 
@@ -4851,8 +4863,10 @@ impl Xdr for StoragePoolListVolumesArgs {
         writer.put_int(self.maxnames);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)?, maxnames: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)?;
+        self.maxnames = reader.int()?;
+        Ok(())
     }
 }
 
@@ -4876,8 +4890,9 @@ impl Xdr for StoragePoolListVolumesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::STORAGE_VOL_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { names: reader.strings(limits::STORAGE_VOL_LIST_MAX, limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.names = reader.strings(limits::STORAGE_VOL_LIST_MAX, limits::STRING_MAX)?;
+        Ok(())
     }
 }
 
@@ -4900,16 +4915,13 @@ impl Xdr for StorageVolCreateXmlArgs {
     const MIN_LEN: usize = NonnullStoragePool::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)?;
-        writer.put_string(&self.xml, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            pool: NonnullStoragePool::decode(reader)?,
-            xml: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)?;
+        reader.string_into(&mut self.xml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -4933,8 +4945,8 @@ impl Xdr for StorageVolCreateXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { vol: NonnullStorageVol::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.vol.decode_into(reader)
     }
 }
 
@@ -4958,8 +4970,10 @@ impl Xdr for StorageVolDeleteArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { vol: NonnullStorageVol::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.vol.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -4987,8 +5001,9 @@ impl Xdr for StorageVolLookupByNameArgs {
         self.pool.encode(writer)?;
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)?, name: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)?;
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -5012,8 +5027,8 @@ impl Xdr for StorageVolLookupByNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { vol: NonnullStorageVol::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.vol.decode_into(reader)
     }
 }
 
@@ -5033,8 +5048,8 @@ impl Xdr for StorageVolLookupByKeyArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.key, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { key: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.key, limits::STRING_MAX)
     }
 }
 
@@ -5058,8 +5073,8 @@ impl Xdr for StorageVolLookupByKeyRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { vol: NonnullStorageVol::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.vol.decode_into(reader)
     }
 }
 
@@ -5079,8 +5094,8 @@ impl Xdr for StorageVolLookupByPathArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.path, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { path: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.path, limits::STRING_MAX)
     }
 }
 
@@ -5104,8 +5119,8 @@ impl Xdr for StorageVolLookupByPathRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { vol: NonnullStorageVol::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.vol.decode_into(reader)
     }
 }
 
@@ -5125,8 +5140,8 @@ impl Xdr for StorageVolGetInfoArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { vol: NonnullStorageVol::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.vol.decode_into(reader)
     }
 }
 
@@ -5153,13 +5168,14 @@ pub struct StorageVolGetInfoRet {
 impl Xdr for StorageVolGetInfoRet {
     const MIN_LEN: usize = 20;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_char(self.type_);
-        writer.put_uhyper(self.capacity);
-        writer.put_uhyper(self.allocation);
+        writer.put_fixed((self.type_, self.capacity, self.allocation));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { type_: reader.char()?, capacity: reader.uhyper()?, allocation: reader.uhyper()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.type_ = reader.char()?;
+        self.capacity = reader.uhyper()?;
+        self.allocation = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -5183,8 +5199,10 @@ impl Xdr for StorageVolGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { vol: NonnullStorageVol::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.vol.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -5208,8 +5226,8 @@ impl Xdr for StorageVolGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -5229,8 +5247,8 @@ impl Xdr for StorageVolGetPathArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { vol: NonnullStorageVol::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.vol.decode_into(reader)
     }
 }
 
@@ -5254,8 +5272,8 @@ impl Xdr for StorageVolGetPathRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -5276,12 +5294,13 @@ pub struct NodeGetCellsFreeMemoryArgs {
 impl Xdr for NodeGetCellsFreeMemoryArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.start_cell);
-        writer.put_int(self.maxcells);
+        writer.put_fixed((self.start_cell, self.maxcells));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { start_cell: reader.int()?, maxcells: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.start_cell = reader.int()?;
+        self.maxcells = reader.int()?;
+        Ok(())
     }
 }
 
@@ -5305,8 +5324,9 @@ impl Xdr for NodeGetCellsFreeMemoryRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.cells, limits::NODE_MAX_CELLS)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { cells: reader.elements(limits::NODE_MAX_CELLS)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cells = reader.elements(limits::NODE_MAX_CELLS)?;
+        Ok(())
     }
 }
 
@@ -5324,8 +5344,8 @@ impl Xdr for NodeGetFreeMemoryArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -5351,8 +5371,9 @@ impl Xdr for NodeGetFreeMemoryRet {
         writer.put_uhyper(self.free_mem);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { free_mem: reader.uhyper()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.free_mem = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -5379,20 +5400,15 @@ impl Xdr for DomainBlockPeekArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 20;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.path, limits::STRING_MAX)?;
-        writer.put_uhyper(self.offset);
-        writer.put_uint(self.size);
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.path, limits::STRING_MAX, (self.offset, self.size, self.flags))
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            path: reader.string(limits::STRING_MAX)?,
-            offset: reader.uhyper()?,
-            size: reader.uint()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.path, limits::STRING_MAX)?;
+        self.offset = reader.uhyper()?;
+        self.size = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -5416,8 +5432,9 @@ impl Xdr for DomainBlockPeekRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_opaque(&self.buffer, limits::DOMAIN_BLOCK_PEEK_BUFFER_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { buffer: reader.opaque(limits::DOMAIN_BLOCK_PEEK_BUFFER_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.buffer = reader.opaque(limits::DOMAIN_BLOCK_PEEK_BUFFER_MAX)?;
+        Ok(())
     }
 }
 
@@ -5442,18 +5459,15 @@ impl Xdr for DomainMemoryPeekArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 16;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uhyper(self.offset);
-        writer.put_uint(self.size);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.offset, self.size, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            offset: reader.uhyper()?,
-            size: reader.uint()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.offset = reader.uhyper()?;
+        self.size = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -5477,8 +5491,9 @@ impl Xdr for DomainMemoryPeekRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_opaque(&self.buffer, limits::DOMAIN_MEMORY_PEEK_BUFFER_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { buffer: reader.opaque(limits::DOMAIN_MEMORY_PEEK_BUFFER_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.buffer = reader.opaque(limits::DOMAIN_MEMORY_PEEK_BUFFER_MAX)?;
+        Ok(())
     }
 }
 
@@ -5496,8 +5511,8 @@ impl Xdr for ConnectDomainEventRegisterArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -5522,8 +5537,9 @@ impl Xdr for ConnectDomainEventRegisterRet {
         writer.put_int(self.cb_registered);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { cb_registered: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cb_registered = reader.int()?;
+        Ok(())
     }
 }
 
@@ -5541,8 +5557,8 @@ impl Xdr for ConnectDomainEventDeregisterArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -5567,8 +5583,9 @@ impl Xdr for ConnectDomainEventDeregisterRet {
         writer.put_int(self.cb_registered);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { cb_registered: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cb_registered = reader.int()?;
+        Ok(())
     }
 }
 
@@ -5590,12 +5607,14 @@ impl Xdr for DomainEventLifecycleMsg {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_int(self.event);
-        writer.put_int(self.detail);
+        writer.put_fixed((self.event, self.detail));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, event: reader.int()?, detail: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.event = reader.int()?;
+        self.detail = reader.int()?;
+        Ok(())
     }
 }
 
@@ -5630,14 +5649,12 @@ impl Xdr for DomainMigratePrepare2Args {
         writer.put_uhyper(self.bandwidth);
         writer.put_string(&self.dom_xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            uri_in: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uhyper()?,
-            dname: reader.optional_string(limits::STRING_MAX)?,
-            bandwidth: reader.uhyper()?,
-            dom_xml: reader.string(limits::STRING_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.optional_string_into(&mut self.uri_in, limits::STRING_MAX)?;
+        self.flags = reader.uhyper()?;
+        reader.optional_string_into(&mut self.dname, limits::STRING_MAX)?;
+        self.bandwidth = reader.uhyper()?;
+        reader.string_into(&mut self.dom_xml, limits::STRING_MAX)
     }
 }
 
@@ -5664,11 +5681,9 @@ impl Xdr for DomainMigratePrepare2Ret {
         writer.put_opaque(&self.cookie, limits::MIGRATE_COOKIE_MAX)?;
         writer.put_optional_string(self.uri_out.as_ref(), limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            cookie: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-            uri_out: reader.optional_string(limits::STRING_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cookie = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        reader.optional_string_into(&mut self.uri_out, limits::STRING_MAX)
     }
 }
 
@@ -5695,19 +5710,15 @@ impl Xdr for DomainMigrateFinish2Args {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.dname, limits::STRING_MAX)?;
         writer.put_opaque(&self.cookie, limits::MIGRATE_COOKIE_MAX)?;
-        writer.put_string(&self.uri, limits::STRING_MAX)?;
-        writer.put_uhyper(self.flags);
-        writer.put_int(self.retcode);
-        Ok(())
+        writer.put_string_and(&self.uri, limits::STRING_MAX, (self.flags, self.retcode))
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dname: reader.string(limits::STRING_MAX)?,
-            cookie: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-            uri: reader.string(limits::STRING_MAX)?,
-            flags: reader.uhyper()?,
-            retcode: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.dname, limits::STRING_MAX)?;
+        self.cookie = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        reader.string_into(&mut self.uri, limits::STRING_MAX)?;
+        self.flags = reader.uhyper()?;
+        self.retcode = reader.int()?;
+        Ok(())
     }
 }
 
@@ -5731,8 +5742,8 @@ impl Xdr for DomainMigrateFinish2Ret {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.ddom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { ddom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.ddom.decode_into(reader)
     }
 }
 
@@ -5750,8 +5761,8 @@ impl Xdr for ConnectGetUriArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -5775,8 +5786,8 @@ impl Xdr for ConnectGetUriRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.uri, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { uri: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.uri, limits::STRING_MAX)
     }
 }
 
@@ -5800,8 +5811,10 @@ impl Xdr for NodeNumOfDevicesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { cap: reader.optional_string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.optional_string_into(&mut self.cap, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -5826,8 +5839,9 @@ impl Xdr for NodeNumOfDevicesRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { num: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.num = reader.int()?;
+        Ok(())
     }
 }
 
@@ -5850,16 +5864,14 @@ impl Xdr for NodeListDevicesArgs {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_optional_string(self.cap.as_ref(), limits::STRING_MAX)?;
-        writer.put_int(self.maxnames);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.maxnames, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            cap: reader.optional_string(limits::STRING_MAX)?,
-            maxnames: reader.int()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.optional_string_into(&mut self.cap, limits::STRING_MAX)?;
+        self.maxnames = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -5883,8 +5895,9 @@ impl Xdr for NodeListDevicesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::NODE_DEVICE_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { names: reader.strings(limits::NODE_DEVICE_LIST_MAX, limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.names = reader.strings(limits::NODE_DEVICE_LIST_MAX, limits::STRING_MAX)?;
+        Ok(())
     }
 }
 
@@ -5904,8 +5917,8 @@ impl Xdr for NodeDeviceLookupByNameArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -5929,8 +5942,8 @@ impl Xdr for NodeDeviceLookupByNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dev.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dev: NonnullNodeDevice::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dev.decode_into(reader)
     }
 }
 
@@ -5950,12 +5963,12 @@ pub struct NodeDeviceGetXmlDescArgs {
 impl Xdr for NodeDeviceGetXmlDescArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.name, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.name, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -5979,8 +5992,8 @@ impl Xdr for NodeDeviceGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -6000,8 +6013,8 @@ impl Xdr for NodeDeviceGetParentArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -6026,8 +6039,8 @@ impl Xdr for NodeDeviceGetParentRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_optional_string(self.parent_name.as_ref(), limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { parent_name: reader.optional_string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.optional_string_into(&mut self.parent_name, limits::STRING_MAX)
     }
 }
 
@@ -6047,8 +6060,8 @@ impl Xdr for NodeDeviceNumOfCapsArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -6073,8 +6086,9 @@ impl Xdr for NodeDeviceNumOfCapsRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { num: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.num = reader.int()?;
+        Ok(())
     }
 }
 
@@ -6094,12 +6108,12 @@ pub struct NodeDeviceListCapsArgs {
 impl Xdr for NodeDeviceListCapsArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.name, limits::STRING_MAX)?;
-        writer.put_int(self.maxnames);
-        Ok(())
+        writer.put_string_and(&self.name, limits::STRING_MAX, self.maxnames)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)?, maxnames: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.maxnames = reader.int()?;
+        Ok(())
     }
 }
 
@@ -6123,8 +6137,9 @@ impl Xdr for NodeDeviceListCapsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::NODE_DEVICE_CAPS_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { names: reader.strings(limits::NODE_DEVICE_CAPS_LIST_MAX, limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.names = reader.strings(limits::NODE_DEVICE_CAPS_LIST_MAX, limits::STRING_MAX)?;
+        Ok(())
     }
 }
 
@@ -6144,8 +6159,8 @@ impl Xdr for NodeDeviceDettachArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -6170,8 +6185,8 @@ impl Xdr for NodeDeviceReAttachArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -6196,8 +6211,8 @@ impl Xdr for NodeDeviceResetArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -6222,8 +6237,8 @@ impl Xdr for DomainGetSecurityLabelArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -6251,8 +6266,10 @@ impl Xdr for DomainGetSecurityLabelRet {
         writer.put_int(self.enforcing);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { label: reader.chars(limits::SECURITY_LABEL_MAX)?, enforcing: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.label = reader.chars(limits::SECURITY_LABEL_MAX)?;
+        self.enforcing = reader.int()?;
+        Ok(())
     }
 }
 
@@ -6270,8 +6287,8 @@ impl Xdr for NodeGetSecurityModelArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -6298,11 +6315,10 @@ impl Xdr for NodeGetSecurityModelRet {
         writer.put_chars(&self.model, limits::SECURITY_MODEL_MAX)?;
         writer.put_chars(&self.doi, limits::SECURITY_DOI_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            model: reader.chars(limits::SECURITY_MODEL_MAX)?,
-            doi: reader.chars(limits::SECURITY_DOI_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.model = reader.chars(limits::SECURITY_MODEL_MAX)?;
+        self.doi = reader.chars(limits::SECURITY_DOI_MAX)?;
+        Ok(())
     }
 }
 
@@ -6322,12 +6338,12 @@ pub struct NodeDeviceCreateXmlArgs {
 impl Xdr for NodeDeviceCreateXmlArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.xml_desc, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml_desc, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml_desc: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml_desc, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -6351,8 +6367,8 @@ impl Xdr for NodeDeviceCreateXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dev.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dev: NonnullNodeDevice::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dev.decode_into(reader)
     }
 }
 
@@ -6372,8 +6388,8 @@ impl Xdr for NodeDeviceDestroyArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -6408,13 +6424,12 @@ impl Xdr for StorageVolCreateXmlFromArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            pool: NonnullStoragePool::decode(reader)?,
-            xml: reader.string(limits::STRING_MAX)?,
-            clonevol: NonnullStorageVol::decode(reader)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)?;
+        reader.string_into(&mut self.xml, limits::STRING_MAX)?;
+        self.clonevol.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -6438,8 +6453,8 @@ impl Xdr for StorageVolCreateXmlFromRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { vol: NonnullStorageVol::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.vol.decode_into(reader)
     }
 }
 
@@ -6457,8 +6472,8 @@ impl Xdr for ConnectNumOfInterfacesArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -6483,8 +6498,9 @@ impl Xdr for ConnectNumOfInterfacesRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { num: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.num = reader.int()?;
+        Ok(())
     }
 }
 
@@ -6505,8 +6521,9 @@ impl Xdr for ConnectListInterfacesArgs {
         writer.put_int(self.maxnames);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { maxnames: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.maxnames = reader.int()?;
+        Ok(())
     }
 }
 
@@ -6530,8 +6547,9 @@ impl Xdr for ConnectListInterfacesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::INTERFACE_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { names: reader.strings(limits::INTERFACE_LIST_MAX, limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.names = reader.strings(limits::INTERFACE_LIST_MAX, limits::STRING_MAX)?;
+        Ok(())
     }
 }
 
@@ -6551,8 +6569,8 @@ impl Xdr for InterfaceLookupByNameArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -6576,8 +6594,8 @@ impl Xdr for InterfaceLookupByNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.iface.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { iface: NonnullInterface::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.iface.decode_into(reader)
     }
 }
 
@@ -6597,8 +6615,8 @@ impl Xdr for InterfaceLookupByMacStringArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.mac, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { mac: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.mac, limits::STRING_MAX)
     }
 }
 
@@ -6622,8 +6640,8 @@ impl Xdr for InterfaceLookupByMacStringRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.iface.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { iface: NonnullInterface::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.iface.decode_into(reader)
     }
 }
 
@@ -6647,8 +6665,10 @@ impl Xdr for InterfaceGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { iface: NonnullInterface::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.iface.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -6672,8 +6692,8 @@ impl Xdr for InterfaceGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -6693,12 +6713,12 @@ pub struct InterfaceDefineXmlArgs {
 impl Xdr for InterfaceDefineXmlArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.xml, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -6722,8 +6742,8 @@ impl Xdr for InterfaceDefineXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.iface.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { iface: NonnullInterface::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.iface.decode_into(reader)
     }
 }
 
@@ -6743,8 +6763,8 @@ impl Xdr for InterfaceUndefineArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.iface.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { iface: NonnullInterface::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.iface.decode_into(reader)
     }
 }
 
@@ -6773,8 +6793,10 @@ impl Xdr for InterfaceCreateArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { iface: NonnullInterface::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.iface.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -6803,8 +6825,10 @@ impl Xdr for InterfaceDestroyArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { iface: NonnullInterface::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.iface.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -6834,16 +6858,13 @@ impl Xdr for ConnectDomainXmlFromNativeArgs {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.native_format, limits::STRING_MAX)?;
-        writer.put_string(&self.native_config, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.native_config, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            native_format: reader.string(limits::STRING_MAX)?,
-            native_config: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.native_format, limits::STRING_MAX)?;
+        reader.string_into(&mut self.native_config, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -6868,8 +6889,8 @@ impl Xdr for ConnectDomainXmlFromNativeRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.domain_xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { domain_xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.domain_xml, limits::STRING_MAX)
     }
 }
 
@@ -6894,16 +6915,13 @@ impl Xdr for ConnectDomainXmlToNativeArgs {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.native_format, limits::STRING_MAX)?;
-        writer.put_string(&self.domain_xml, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.domain_xml, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            native_format: reader.string(limits::STRING_MAX)?,
-            domain_xml: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.native_format, limits::STRING_MAX)?;
+        reader.string_into(&mut self.domain_xml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -6928,8 +6946,8 @@ impl Xdr for ConnectDomainXmlToNativeRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.native_config, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { native_config: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.native_config, limits::STRING_MAX)
     }
 }
 
@@ -6947,8 +6965,8 @@ impl Xdr for ConnectNumOfDefinedInterfacesArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -6973,8 +6991,9 @@ impl Xdr for ConnectNumOfDefinedInterfacesRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { num: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.num = reader.int()?;
+        Ok(())
     }
 }
 
@@ -6995,8 +7014,9 @@ impl Xdr for ConnectListDefinedInterfacesArgs {
         writer.put_int(self.maxnames);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { maxnames: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.maxnames = reader.int()?;
+        Ok(())
     }
 }
 
@@ -7020,8 +7040,9 @@ impl Xdr for ConnectListDefinedInterfacesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::INTERFACE_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { names: reader.strings(limits::INTERFACE_LIST_MAX, limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.names = reader.strings(limits::INTERFACE_LIST_MAX, limits::STRING_MAX)?;
+        Ok(())
     }
 }
 
@@ -7039,8 +7060,8 @@ impl Xdr for ConnectNumOfSecretsArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -7065,8 +7086,9 @@ impl Xdr for ConnectNumOfSecretsRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { num: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.num = reader.int()?;
+        Ok(())
     }
 }
 
@@ -7087,8 +7109,9 @@ impl Xdr for ConnectListSecretsArgs {
         writer.put_int(self.maxuuids);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { maxuuids: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.maxuuids = reader.int()?;
+        Ok(())
     }
 }
 
@@ -7112,8 +7135,9 @@ impl Xdr for ConnectListSecretsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.uuids, limits::SECRET_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { uuids: reader.strings(limits::SECRET_LIST_MAX, limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.uuids = reader.strings(limits::SECRET_LIST_MAX, limits::STRING_MAX)?;
+        Ok(())
     }
 }
 
@@ -7131,11 +7155,11 @@ pub struct SecretLookupByUuidArgs {
 impl Xdr for SecretLookupByUuidArgs {
     const MIN_LEN: usize = 16;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_fixed_opaque(self.uuid.as_bytes());
+        writer.put_fixed(self.uuid);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { uuid: reader.fixed_opaque().map(Uuid::from_bytes)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.uuid.decode_into(reader)
     }
 }
 
@@ -7159,8 +7183,8 @@ impl Xdr for SecretLookupByUuidRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.secret.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { secret: NonnullSecret::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.secret.decode_into(reader)
     }
 }
 
@@ -7180,12 +7204,12 @@ pub struct SecretDefineXmlArgs {
 impl Xdr for SecretDefineXmlArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.xml, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -7209,8 +7233,8 @@ impl Xdr for SecretDefineXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.secret.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { secret: NonnullSecret::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.secret.decode_into(reader)
     }
 }
 
@@ -7234,8 +7258,10 @@ impl Xdr for SecretGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { secret: NonnullSecret::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.secret.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -7259,8 +7285,8 @@ impl Xdr for SecretGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -7287,12 +7313,11 @@ impl Xdr for SecretSetValueArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            secret: NonnullSecret::decode(reader)?,
-            value: reader.opaque(limits::SECRET_VALUE_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.secret.decode_into(reader)?;
+        self.value = reader.opaque(limits::SECRET_VALUE_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -7321,8 +7346,10 @@ impl Xdr for SecretGetValueArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { secret: NonnullSecret::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.secret.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -7346,8 +7373,9 @@ impl Xdr for SecretGetValueRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_opaque(&self.value, limits::SECRET_VALUE_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { value: reader.opaque(limits::SECRET_VALUE_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.value = reader.opaque(limits::SECRET_VALUE_MAX)?;
+        Ok(())
     }
 }
 
@@ -7367,8 +7395,8 @@ impl Xdr for SecretUndefineArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.secret.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { secret: NonnullSecret::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.secret.decode_into(reader)
     }
 }
 
@@ -7398,8 +7426,9 @@ impl Xdr for SecretLookupByUsageArgs {
         writer.put_int(self.usage_type);
         writer.put_string(&self.usage_id, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { usage_type: reader.int()?, usage_id: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.usage_type = reader.int()?;
+        reader.string_into(&mut self.usage_id, limits::STRING_MAX)
     }
 }
 
@@ -7423,8 +7452,8 @@ impl Xdr for SecretLookupByUsageRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.secret.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { secret: NonnullSecret::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.secret.decode_into(reader)
     }
 }
 
@@ -7452,13 +7481,11 @@ impl Xdr for DomainMigratePrepareTunnelArgs {
         writer.put_uhyper(self.bandwidth);
         writer.put_string(&self.dom_xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            flags: reader.uhyper()?,
-            dname: reader.optional_string(limits::STRING_MAX)?,
-            bandwidth: reader.uhyper()?,
-            dom_xml: reader.string(limits::STRING_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.flags = reader.uhyper()?;
+        reader.optional_string_into(&mut self.dname, limits::STRING_MAX)?;
+        self.bandwidth = reader.uhyper()?;
+        reader.string_into(&mut self.dom_xml, limits::STRING_MAX)
     }
 }
 
@@ -7481,8 +7508,8 @@ impl Xdr for ConnectIsSecureArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -7507,8 +7534,9 @@ impl Xdr for ConnectIsSecureRet {
         writer.put_int(self.secure);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { secure: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.secure = reader.int()?;
+        Ok(())
     }
 }
 
@@ -7528,8 +7556,8 @@ impl Xdr for DomainIsActiveArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -7554,8 +7582,9 @@ impl Xdr for DomainIsActiveRet {
         writer.put_int(self.active);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { active: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.active = reader.int()?;
+        Ok(())
     }
 }
 
@@ -7575,8 +7604,8 @@ impl Xdr for DomainIsPersistentArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -7601,8 +7630,9 @@ impl Xdr for DomainIsPersistentRet {
         writer.put_int(self.persistent);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { persistent: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.persistent = reader.int()?;
+        Ok(())
     }
 }
 
@@ -7622,8 +7652,8 @@ impl Xdr for NetworkIsActiveArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { net: NonnullNetwork::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.net.decode_into(reader)
     }
 }
 
@@ -7648,8 +7678,9 @@ impl Xdr for NetworkIsActiveRet {
         writer.put_int(self.active);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { active: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.active = reader.int()?;
+        Ok(())
     }
 }
 
@@ -7669,8 +7700,8 @@ impl Xdr for NetworkIsPersistentArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { net: NonnullNetwork::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.net.decode_into(reader)
     }
 }
 
@@ -7695,8 +7726,9 @@ impl Xdr for NetworkIsPersistentRet {
         writer.put_int(self.persistent);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { persistent: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.persistent = reader.int()?;
+        Ok(())
     }
 }
 
@@ -7716,8 +7748,8 @@ impl Xdr for StoragePoolIsActiveArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)
     }
 }
 
@@ -7742,8 +7774,9 @@ impl Xdr for StoragePoolIsActiveRet {
         writer.put_int(self.active);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { active: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.active = reader.int()?;
+        Ok(())
     }
 }
 
@@ -7763,8 +7796,8 @@ impl Xdr for StoragePoolIsPersistentArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)
     }
 }
 
@@ -7789,8 +7822,9 @@ impl Xdr for StoragePoolIsPersistentRet {
         writer.put_int(self.persistent);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { persistent: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.persistent = reader.int()?;
+        Ok(())
     }
 }
 
@@ -7810,8 +7844,8 @@ impl Xdr for InterfaceIsActiveArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.iface.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { iface: NonnullInterface::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.iface.decode_into(reader)
     }
 }
 
@@ -7836,8 +7870,9 @@ impl Xdr for InterfaceIsActiveRet {
         writer.put_int(self.active);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { active: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.active = reader.int()?;
+        Ok(())
     }
 }
 
@@ -7855,8 +7890,8 @@ impl Xdr for ConnectGetLibVersionArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -7881,8 +7916,9 @@ impl Xdr for ConnectGetLibVersionRet {
         writer.put_uhyper(self.lib_ver);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { lib_ver: reader.uhyper()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.lib_ver = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -7902,12 +7938,12 @@ pub struct ConnectCompareCpuArgs {
 impl Xdr for ConnectCompareCpuArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.xml, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -7932,8 +7968,9 @@ impl Xdr for ConnectCompareCpuRet {
         writer.put_int(self.result);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { result: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.result = reader.int()?;
+        Ok(())
     }
 }
 
@@ -7957,12 +7994,14 @@ impl Xdr for DomainMemoryStatsArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uint(self.max_stats);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.max_stats, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, max_stats: reader.uint()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.max_stats = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -7986,8 +8025,9 @@ impl Xdr for DomainMemoryStatsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.stats, limits::DOMAIN_MEMORY_STATS_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { stats: reader.elements(limits::DOMAIN_MEMORY_STATS_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.stats = reader.elements(limits::DOMAIN_MEMORY_STATS_MAX)?;
+        Ok(())
     }
 }
 
@@ -8010,16 +8050,13 @@ impl Xdr for DomainAttachDeviceFlagsArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.xml, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            xml: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.xml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -8047,16 +8084,13 @@ impl Xdr for DomainDetachDeviceFlagsArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.xml, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            xml: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.xml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -8086,11 +8120,10 @@ impl Xdr for ConnectBaselineCpuArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            xml_cpus: reader.strings(limits::CPU_BASELINE_MAX, limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.xml_cpus = reader.strings(limits::CPU_BASELINE_MAX, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -8114,8 +8147,8 @@ impl Xdr for ConnectBaselineCpuRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.cpu, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { cpu: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.cpu, limits::STRING_MAX)
     }
 }
 
@@ -8135,8 +8168,8 @@ impl Xdr for DomainGetJobInfoArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -8192,35 +8225,33 @@ pub struct DomainGetJobInfoRet {
 impl Xdr for DomainGetJobInfoRet {
     const MIN_LEN: usize = 92;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.type_);
-        writer.put_uhyper(self.time_elapsed);
-        writer.put_uhyper(self.time_remaining);
-        writer.put_uhyper(self.data_total);
-        writer.put_uhyper(self.data_processed);
-        writer.put_uhyper(self.data_remaining);
-        writer.put_uhyper(self.mem_total);
-        writer.put_uhyper(self.mem_processed);
-        writer.put_uhyper(self.mem_remaining);
-        writer.put_uhyper(self.file_total);
-        writer.put_uhyper(self.file_processed);
-        writer.put_uhyper(self.file_remaining);
+        writer.put_fixed((
+            self.type_,
+            self.time_elapsed,
+            self.time_remaining,
+            self.data_total,
+            self.data_processed,
+            self.data_remaining,
+            self.mem_total,
+            self.mem_processed,
+        ));
+        writer.put_fixed((self.mem_remaining, self.file_total, self.file_processed, self.file_remaining));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            type_: reader.int()?,
-            time_elapsed: reader.uhyper()?,
-            time_remaining: reader.uhyper()?,
-            data_total: reader.uhyper()?,
-            data_processed: reader.uhyper()?,
-            data_remaining: reader.uhyper()?,
-            mem_total: reader.uhyper()?,
-            mem_processed: reader.uhyper()?,
-            mem_remaining: reader.uhyper()?,
-            file_total: reader.uhyper()?,
-            file_processed: reader.uhyper()?,
-            file_remaining: reader.uhyper()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.type_ = reader.int()?;
+        self.time_elapsed = reader.uhyper()?;
+        self.time_remaining = reader.uhyper()?;
+        self.data_total = reader.uhyper()?;
+        self.data_processed = reader.uhyper()?;
+        self.data_remaining = reader.uhyper()?;
+        self.mem_total = reader.uhyper()?;
+        self.mem_processed = reader.uhyper()?;
+        self.mem_remaining = reader.uhyper()?;
+        self.file_total = reader.uhyper()?;
+        self.file_processed = reader.uhyper()?;
+        self.file_remaining = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -8240,8 +8271,8 @@ impl Xdr for DomainAbortJobArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -8270,8 +8301,10 @@ impl Xdr for StorageVolWipeArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { vol: NonnullStorageVol::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.vol.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -8299,12 +8332,14 @@ impl Xdr for DomainMigrateSetMaxDowntimeArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uhyper(self.downtime);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.downtime, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, downtime: reader.uhyper()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.downtime = reader.uhyper()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -8331,8 +8366,9 @@ impl Xdr for ConnectDomainEventRegisterAnyArgs {
         writer.put_int(self.event_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { event_id: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.event_id = reader.int()?;
+        Ok(())
     }
 }
 
@@ -8359,8 +8395,9 @@ impl Xdr for ConnectDomainEventDeregisterAnyArgs {
         writer.put_int(self.event_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { event_id: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.event_id = reader.int()?;
+        Ok(())
     }
 }
 
@@ -8384,8 +8421,8 @@ impl Xdr for DomainEventRebootMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -8412,8 +8449,10 @@ impl Xdr for DomainEventRtcChangeMsg {
         writer.put_hyper(self.offset);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, offset: reader.hyper()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.offset = reader.hyper()?;
+        Ok(())
     }
 }
 
@@ -8440,8 +8479,10 @@ impl Xdr for DomainEventWatchdogMsg {
         writer.put_int(self.action);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, action: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.action = reader.int()?;
+        Ok(())
     }
 }
 
@@ -8472,17 +8513,14 @@ impl Xdr for DomainEventIoErrorMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
         writer.put_string(&self.src_path, limits::STRING_MAX)?;
-        writer.put_string(&self.dev_alias, limits::STRING_MAX)?;
-        writer.put_int(self.action);
-        Ok(())
+        writer.put_string_and(&self.dev_alias, limits::STRING_MAX, self.action)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            src_path: reader.string(limits::STRING_MAX)?,
-            dev_alias: reader.string(limits::STRING_MAX)?,
-            action: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.src_path, limits::STRING_MAX)?;
+        reader.string_into(&mut self.dev_alias, limits::STRING_MAX)?;
+        self.action = reader.int()?;
+        Ok(())
     }
 }
 
@@ -8524,15 +8562,14 @@ impl Xdr for DomainEventGraphicsMsg {
         writer.put_string(&self.auth_scheme, limits::STRING_MAX)?;
         writer.put_elements(&self.subject, limits::DOMAIN_EVENT_GRAPHICS_IDENTITY_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            phase: reader.int()?,
-            local: DomainEventGraphicsAddress::decode(reader)?,
-            remote: DomainEventGraphicsAddress::decode(reader)?,
-            auth_scheme: reader.string(limits::STRING_MAX)?,
-            subject: reader.elements(limits::DOMAIN_EVENT_GRAPHICS_IDENTITY_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.phase = reader.int()?;
+        self.local.decode_into(reader)?;
+        self.remote.decode_into(reader)?;
+        reader.string_into(&mut self.auth_scheme, limits::STRING_MAX)?;
+        self.subject = reader.elements(limits::DOMAIN_EVENT_GRAPHICS_IDENTITY_MAX)?;
+        Ok(())
     }
 }
 
@@ -8559,16 +8596,13 @@ impl Xdr for DomainUpdateDeviceFlagsArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.xml, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            xml: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.xml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -8593,8 +8627,8 @@ impl Xdr for NwfilterLookupByNameArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -8618,8 +8652,8 @@ impl Xdr for NwfilterLookupByNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.nwfilter.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { nwfilter: NonnullNwfilter::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.nwfilter.decode_into(reader)
     }
 }
 
@@ -8637,11 +8671,11 @@ pub struct NwfilterLookupByUuidArgs {
 impl Xdr for NwfilterLookupByUuidArgs {
     const MIN_LEN: usize = 16;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_fixed_opaque(self.uuid.as_bytes());
+        writer.put_fixed(self.uuid);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { uuid: reader.fixed_opaque().map(Uuid::from_bytes)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.uuid.decode_into(reader)
     }
 }
 
@@ -8665,8 +8699,8 @@ impl Xdr for NwfilterLookupByUuidRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.nwfilter.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { nwfilter: NonnullNwfilter::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.nwfilter.decode_into(reader)
     }
 }
 
@@ -8690,8 +8724,10 @@ impl Xdr for NwfilterGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { nwfilter: NonnullNwfilter::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.nwfilter.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -8715,8 +8751,8 @@ impl Xdr for NwfilterGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -8734,8 +8770,8 @@ impl Xdr for ConnectNumOfNwfiltersArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -8760,8 +8796,9 @@ impl Xdr for ConnectNumOfNwfiltersRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { num: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.num = reader.int()?;
+        Ok(())
     }
 }
 
@@ -8782,8 +8819,9 @@ impl Xdr for ConnectListNwfiltersArgs {
         writer.put_int(self.maxnames);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { maxnames: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.maxnames = reader.int()?;
+        Ok(())
     }
 }
 
@@ -8807,8 +8845,9 @@ impl Xdr for ConnectListNwfiltersRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::NWFILTER_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { names: reader.strings(limits::NWFILTER_LIST_MAX, limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.names = reader.strings(limits::NWFILTER_LIST_MAX, limits::STRING_MAX)?;
+        Ok(())
     }
 }
 
@@ -8828,8 +8867,8 @@ impl Xdr for NwfilterDefineXmlArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -8853,8 +8892,8 @@ impl Xdr for NwfilterDefineXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.nwfilter.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { nwfilter: NonnullNwfilter::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.nwfilter.decode_into(reader)
     }
 }
 
@@ -8874,8 +8913,8 @@ impl Xdr for NwfilterUndefineArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.nwfilter.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { nwfilter: NonnullNwfilter::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.nwfilter.decode_into(reader)
     }
 }
 
@@ -8904,8 +8943,10 @@ impl Xdr for DomainManagedSaveArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -8934,8 +8975,10 @@ impl Xdr for DomainHasManagedSaveImageArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -8960,8 +9003,9 @@ impl Xdr for DomainHasManagedSaveImageRet {
         writer.put_int(self.result);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { result: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.result = reader.int()?;
+        Ok(())
     }
 }
 
@@ -8985,8 +9029,10 @@ impl Xdr for DomainManagedSaveRemoveArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9014,16 +9060,13 @@ impl Xdr for DomainSnapshotCreateXmlArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.xml_desc, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml_desc, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            xml_desc: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.xml_desc, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9047,8 +9090,8 @@ impl Xdr for DomainSnapshotCreateXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.snap.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { snap: NonnullDomainSnapshot::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.snap.decode_into(reader)
     }
 }
 
@@ -9072,8 +9115,10 @@ impl Xdr for DomainSnapshotGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { snap: NonnullDomainSnapshot::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.snap.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9097,8 +9142,8 @@ impl Xdr for DomainSnapshotGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -9122,8 +9167,10 @@ impl Xdr for DomainSnapshotNumArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9148,8 +9195,9 @@ impl Xdr for DomainSnapshotNumRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { num: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.num = reader.int()?;
+        Ok(())
     }
 }
 
@@ -9172,12 +9220,14 @@ impl Xdr for DomainSnapshotListNamesArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_int(self.maxnames);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.maxnames, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, maxnames: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.maxnames = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9201,8 +9251,9 @@ impl Xdr for DomainSnapshotListNamesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::DOMAIN_SNAPSHOT_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { names: reader.strings(limits::DOMAIN_SNAPSHOT_LIST_MAX, limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.names = reader.strings(limits::DOMAIN_SNAPSHOT_LIST_MAX, limits::STRING_MAX)?;
+        Ok(())
     }
 }
 
@@ -9225,16 +9276,13 @@ impl Xdr for DomainSnapshotLookupByNameArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.name, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.name, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            name: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9258,8 +9306,8 @@ impl Xdr for DomainSnapshotLookupByNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.snap.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { snap: NonnullDomainSnapshot::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.snap.decode_into(reader)
     }
 }
 
@@ -9283,8 +9331,10 @@ impl Xdr for DomainHasCurrentSnapshotArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9309,8 +9359,9 @@ impl Xdr for DomainHasCurrentSnapshotRet {
         writer.put_int(self.result);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { result: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.result = reader.int()?;
+        Ok(())
     }
 }
 
@@ -9334,8 +9385,10 @@ impl Xdr for DomainSnapshotCurrentArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9359,8 +9412,8 @@ impl Xdr for DomainSnapshotCurrentRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.snap.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { snap: NonnullDomainSnapshot::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.snap.decode_into(reader)
     }
 }
 
@@ -9384,8 +9437,10 @@ impl Xdr for DomainRevertToSnapshotArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { snap: NonnullDomainSnapshot::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.snap.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9414,8 +9469,10 @@ impl Xdr for DomainSnapshotDeleteArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { snap: NonnullDomainSnapshot::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.snap.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9443,16 +9500,13 @@ impl Xdr for DomainGetBlockInfoArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.path, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.path, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            path: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.path, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9478,13 +9532,14 @@ pub struct DomainGetBlockInfoRet {
 impl Xdr for DomainGetBlockInfoRet {
     const MIN_LEN: usize = 24;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_uhyper(self.allocation);
-        writer.put_uhyper(self.capacity);
-        writer.put_uhyper(self.physical);
+        writer.put_fixed((self.allocation, self.capacity, self.physical));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { allocation: reader.uhyper()?, capacity: reader.uhyper()?, physical: reader.uhyper()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.allocation = reader.uhyper()?;
+        self.capacity = reader.uhyper()?;
+        self.physical = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -9513,18 +9568,15 @@ impl Xdr for DomainEventIoErrorReasonMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
         writer.put_string(&self.src_path, limits::STRING_MAX)?;
-        writer.put_string(&self.dev_alias, limits::STRING_MAX)?;
-        writer.put_int(self.action);
+        writer.put_string_and(&self.dev_alias, limits::STRING_MAX, self.action)?;
         writer.put_string(&self.reason, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            src_path: reader.string(limits::STRING_MAX)?,
-            dev_alias: reader.string(limits::STRING_MAX)?,
-            action: reader.int()?,
-            reason: reader.string(limits::STRING_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.src_path, limits::STRING_MAX)?;
+        reader.string_into(&mut self.dev_alias, limits::STRING_MAX)?;
+        self.action = reader.int()?;
+        reader.string_into(&mut self.reason, limits::STRING_MAX)
     }
 }
 
@@ -9552,8 +9604,10 @@ impl Xdr for DomainCreateWithFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9577,8 +9631,8 @@ impl Xdr for DomainCreateWithFlagsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -9605,12 +9659,11 @@ impl Xdr for DomainSetMemoryParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            params: reader.elements(limits::DOMAIN_MEMORY_PARAMETERS_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.params = reader.elements(limits::DOMAIN_MEMORY_PARAMETERS_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9638,12 +9691,14 @@ impl Xdr for DomainGetMemoryParametersArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_int(self.nparams);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.nparams, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, nparams: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.nparams = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9671,8 +9726,10 @@ impl Xdr for DomainGetMemoryParametersRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::DOMAIN_MEMORY_PARAMETERS_MAX)?, nparams: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::DOMAIN_MEMORY_PARAMETERS_MAX)?;
+        self.nparams = reader.int()?;
+        Ok(())
     }
 }
 
@@ -9695,12 +9752,14 @@ impl Xdr for DomainSetVcpusFlagsArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uint(self.nvcpus);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.nvcpus, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, nvcpus: reader.uint()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.nvcpus = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9729,8 +9788,10 @@ impl Xdr for DomainGetVcpusFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9755,8 +9816,9 @@ impl Xdr for DomainGetVcpusFlagsRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { num: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.num = reader.int()?;
+        Ok(())
     }
 }
 
@@ -9783,12 +9845,11 @@ impl Xdr for DomainOpenConsoleArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            dev_name: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.optional_string_into(&mut self.dev_name, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9813,8 +9874,8 @@ impl Xdr for DomainIsUpdatedArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -9839,8 +9900,9 @@ impl Xdr for DomainIsUpdatedRet {
         writer.put_int(self.updated);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { updated: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.updated = reader.int()?;
+        Ok(())
     }
 }
 
@@ -9861,8 +9923,9 @@ impl Xdr for ConnectGetSysinfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9886,8 +9949,8 @@ impl Xdr for ConnectGetSysinfoRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.sysinfo, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { sysinfo: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.sysinfo, limits::STRING_MAX)
     }
 }
 
@@ -9910,12 +9973,14 @@ impl Xdr for DomainSetMemoryFlagsArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uhyper(self.memory);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.memory, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, memory: reader.uhyper()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.memory = reader.uhyper()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9947,12 +10012,11 @@ impl Xdr for DomainSetBlkioParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            params: reader.elements(limits::DOMAIN_BLKIO_PARAMETERS_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.params = reader.elements(limits::DOMAIN_BLKIO_PARAMETERS_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -9980,12 +10044,14 @@ impl Xdr for DomainGetBlkioParametersArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_int(self.nparams);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.nparams, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, nparams: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.nparams = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -10013,8 +10079,10 @@ impl Xdr for DomainGetBlkioParametersRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::DOMAIN_BLKIO_PARAMETERS_MAX)?, nparams: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::DOMAIN_BLKIO_PARAMETERS_MAX)?;
+        self.nparams = reader.int()?;
+        Ok(())
     }
 }
 
@@ -10037,12 +10105,14 @@ impl Xdr for DomainMigrateSetMaxSpeedArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uhyper(self.bandwidth);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.bandwidth, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, bandwidth: reader.uhyper()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.bandwidth = reader.uhyper()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -10072,18 +10142,15 @@ impl Xdr for StorageVolUploadArgs {
     const MIN_LEN: usize = NonnullStorageVol::MIN_LEN + 20;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)?;
-        writer.put_uhyper(self.offset);
-        writer.put_uhyper(self.length);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.offset, self.length, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            vol: NonnullStorageVol::decode(reader)?,
-            offset: reader.uhyper()?,
-            length: reader.uhyper()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.vol.decode_into(reader)?;
+        self.offset = reader.uhyper()?;
+        self.length = reader.uhyper()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -10113,18 +10180,15 @@ impl Xdr for StorageVolDownloadArgs {
     const MIN_LEN: usize = NonnullStorageVol::MIN_LEN + 20;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)?;
-        writer.put_uhyper(self.offset);
-        writer.put_uhyper(self.length);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.offset, self.length, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            vol: NonnullStorageVol::decode(reader)?,
-            offset: reader.uhyper()?,
-            length: reader.uhyper()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.vol.decode_into(reader)?;
+        self.offset = reader.uhyper()?;
+        self.length = reader.uhyper()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -10153,8 +10217,10 @@ impl Xdr for DomainInjectNmiArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -10182,12 +10248,14 @@ impl Xdr for DomainScreenshotArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uint(self.screen);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.screen, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, screen: reader.uint()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.screen = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -10211,8 +10279,8 @@ impl Xdr for DomainScreenshotRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_optional_string(self.mime.as_ref(), limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { mime: reader.optional_string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.optional_string_into(&mut self.mime, limits::STRING_MAX)
     }
 }
 
@@ -10236,8 +10304,10 @@ impl Xdr for DomainGetStateArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -10261,12 +10331,13 @@ pub struct DomainGetStateRet {
 impl Xdr for DomainGetStateRet {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.state);
-        writer.put_int(self.reason);
+        writer.put_fixed((self.state, self.reason));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { state: reader.int()?, reason: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.state = reader.int()?;
+        self.reason = reader.int()?;
+        Ok(())
     }
 }
 
@@ -10298,14 +10369,13 @@ impl Xdr for DomainMigrateBegin3Args {
         writer.put_uhyper(self.bandwidth);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            xmlin: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uhyper()?,
-            dname: reader.optional_string(limits::STRING_MAX)?,
-            bandwidth: reader.uhyper()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.optional_string_into(&mut self.xmlin, limits::STRING_MAX)?;
+        self.flags = reader.uhyper()?;
+        reader.optional_string_into(&mut self.dname, limits::STRING_MAX)?;
+        self.bandwidth = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -10332,11 +10402,9 @@ impl Xdr for DomainMigrateBegin3Ret {
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)?;
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-            xml: reader.string(limits::STRING_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cookie_out = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -10370,15 +10438,13 @@ impl Xdr for DomainMigratePrepare3Args {
         writer.put_uhyper(self.bandwidth);
         writer.put_string(&self.dom_xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            cookie_in: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-            uri_in: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uhyper()?,
-            dname: reader.optional_string(limits::STRING_MAX)?,
-            bandwidth: reader.uhyper()?,
-            dom_xml: reader.string(limits::STRING_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cookie_in = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        reader.optional_string_into(&mut self.uri_in, limits::STRING_MAX)?;
+        self.flags = reader.uhyper()?;
+        reader.optional_string_into(&mut self.dname, limits::STRING_MAX)?;
+        self.bandwidth = reader.uhyper()?;
+        reader.string_into(&mut self.dom_xml, limits::STRING_MAX)
     }
 }
 
@@ -10405,11 +10471,9 @@ impl Xdr for DomainMigratePrepare3Ret {
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)?;
         writer.put_optional_string(self.uri_out.as_ref(), limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-            uri_out: reader.optional_string(limits::STRING_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cookie_out = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        reader.optional_string_into(&mut self.uri_out, limits::STRING_MAX)
     }
 }
 
@@ -10440,14 +10504,12 @@ impl Xdr for DomainMigratePrepareTunnel3Args {
         writer.put_uhyper(self.bandwidth);
         writer.put_string(&self.dom_xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            cookie_in: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-            flags: reader.uhyper()?,
-            dname: reader.optional_string(limits::STRING_MAX)?,
-            bandwidth: reader.uhyper()?,
-            dom_xml: reader.string(limits::STRING_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cookie_in = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        self.flags = reader.uhyper()?;
+        reader.optional_string_into(&mut self.dname, limits::STRING_MAX)?;
+        self.bandwidth = reader.uhyper()?;
+        reader.string_into(&mut self.dom_xml, limits::STRING_MAX)
     }
 }
 
@@ -10471,8 +10533,9 @@ impl Xdr for DomainMigratePrepareTunnel3Ret {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cookie_out = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        Ok(())
     }
 }
 
@@ -10513,17 +10576,16 @@ impl Xdr for DomainMigratePerform3Args {
         writer.put_uhyper(self.bandwidth);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            xmlin: reader.optional_string(limits::STRING_MAX)?,
-            cookie_in: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-            dconnuri: reader.optional_string(limits::STRING_MAX)?,
-            uri: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uhyper()?,
-            dname: reader.optional_string(limits::STRING_MAX)?,
-            bandwidth: reader.uhyper()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.optional_string_into(&mut self.xmlin, limits::STRING_MAX)?;
+        self.cookie_in = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        reader.optional_string_into(&mut self.dconnuri, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.uri, limits::STRING_MAX)?;
+        self.flags = reader.uhyper()?;
+        reader.optional_string_into(&mut self.dname, limits::STRING_MAX)?;
+        self.bandwidth = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -10547,8 +10609,9 @@ impl Xdr for DomainMigratePerform3Ret {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cookie_out = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        Ok(())
     }
 }
 
@@ -10579,19 +10642,17 @@ impl Xdr for DomainMigrateFinish3Args {
         writer.put_opaque(&self.cookie_in, limits::MIGRATE_COOKIE_MAX)?;
         writer.put_optional_string(self.dconnuri.as_ref(), limits::STRING_MAX)?;
         writer.put_optional_string(self.uri.as_ref(), limits::STRING_MAX)?;
-        writer.put_uhyper(self.flags);
-        writer.put_int(self.cancelled);
+        writer.put_fixed((self.flags, self.cancelled));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dname: reader.string(limits::STRING_MAX)?,
-            cookie_in: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-            dconnuri: reader.optional_string(limits::STRING_MAX)?,
-            uri: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uhyper()?,
-            cancelled: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.dname, limits::STRING_MAX)?;
+        self.cookie_in = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        reader.optional_string_into(&mut self.dconnuri, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.uri, limits::STRING_MAX)?;
+        self.flags = reader.uhyper()?;
+        self.cancelled = reader.int()?;
+        Ok(())
     }
 }
 
@@ -10618,11 +10679,10 @@ impl Xdr for DomainMigrateFinish3Ret {
         self.dom.encode(writer)?;
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.cookie_out = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        Ok(())
     }
 }
 
@@ -10647,17 +10707,15 @@ impl Xdr for DomainMigrateConfirm3Args {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
         writer.put_opaque(&self.cookie_in, limits::MIGRATE_COOKIE_MAX)?;
-        writer.put_uhyper(self.flags);
-        writer.put_int(self.cancelled);
+        writer.put_fixed((self.flags, self.cancelled));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            cookie_in: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-            flags: reader.uhyper()?,
-            cancelled: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.cookie_in = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        self.flags = reader.uhyper()?;
+        self.cancelled = reader.int()?;
+        Ok(())
     }
 }
 
@@ -10689,12 +10747,11 @@ impl Xdr for DomainSetSchedulerParametersFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            params: reader.elements(limits::DOMAIN_SCHEDULER_PARAMETERS_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.params = reader.elements(limits::DOMAIN_SCHEDULER_PARAMETERS_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -10720,8 +10777,9 @@ impl Xdr for InterfaceChangeBeginArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -10747,8 +10805,9 @@ impl Xdr for InterfaceChangeCommitArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -10774,8 +10833,9 @@ impl Xdr for InterfaceChangeRollbackArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -10803,12 +10863,14 @@ impl Xdr for DomainGetSchedulerParametersFlagsArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_int(self.nparams);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.nparams, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, nparams: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.nparams = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -10832,8 +10894,9 @@ impl Xdr for DomainGetSchedulerParametersFlagsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::DOMAIN_SCHEDULER_PARAMETERS_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::DOMAIN_SCHEDULER_PARAMETERS_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::DOMAIN_SCHEDULER_PARAMETERS_MAX)?;
+        Ok(())
     }
 }
 
@@ -10852,8 +10915,8 @@ impl Xdr for DomainEventControlErrorMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -10887,13 +10950,12 @@ impl Xdr for DomainPinVcpuFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            vcpu: reader.uint()?,
-            cpumap: reader.opaque(limits::CPUMAP_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.vcpu = reader.uint()?;
+        self.cpumap = reader.opaque(limits::CPUMAP_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -10925,20 +10987,18 @@ impl Xdr for DomainSendKeyArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 16;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uint(self.codeset);
-        writer.put_uint(self.holdtime);
+        writer.put_fixed((self.codeset, self.holdtime));
         writer.put_elements(&self.keycodes, limits::DOMAIN_SEND_KEY_MAX)?;
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            codeset: reader.uint()?,
-            holdtime: reader.uint()?,
-            keycodes: reader.elements(limits::DOMAIN_SEND_KEY_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.codeset = reader.uint()?;
+        self.holdtime = reader.uint()?;
+        self.keycodes = reader.elements(limits::DOMAIN_SEND_KEY_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -10966,13 +11026,14 @@ pub struct NodeGetCpuStatsArgs {
 impl Xdr for NodeGetCpuStatsArgs {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.cpu_num);
-        writer.put_int(self.nparams);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.cpu_num, self.nparams, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { cpu_num: reader.int()?, nparams: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cpu_num = reader.int()?;
+        self.nparams = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11000,8 +11061,10 @@ impl Xdr for NodeGetCpuStatsRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::NODE_CPU_STATS_MAX)?, nparams: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::NODE_CPU_STATS_MAX)?;
+        self.nparams = reader.int()?;
+        Ok(())
     }
 }
 
@@ -11024,13 +11087,14 @@ pub struct NodeGetMemoryStatsArgs {
 impl Xdr for NodeGetMemoryStatsArgs {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.nparams);
-        writer.put_int(self.cell_num);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.nparams, self.cell_num, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { nparams: reader.int()?, cell_num: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.nparams = reader.int()?;
+        self.cell_num = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11058,8 +11122,10 @@ impl Xdr for NodeGetMemoryStatsRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::NODE_MEMORY_STATS_MAX)?, nparams: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::NODE_MEMORY_STATS_MAX)?;
+        self.nparams = reader.int()?;
+        Ok(())
     }
 }
 
@@ -11083,8 +11149,10 @@ impl Xdr for DomainGetControlInfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11111,13 +11179,14 @@ pub struct DomainGetControlInfoRet {
 impl Xdr for DomainGetControlInfoRet {
     const MIN_LEN: usize = 16;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_uint(self.state);
-        writer.put_uint(self.details);
-        writer.put_uhyper(self.state_time);
+        writer.put_fixed((self.state, self.details, self.state_time));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { state: reader.uint()?, details: reader.uint()?, state_time: reader.uhyper()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.state = reader.uint()?;
+        self.details = reader.uint()?;
+        self.state_time = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -11142,18 +11211,15 @@ impl Xdr for DomainGetVcpuPinInfoArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_int(self.ncpumaps);
-        writer.put_int(self.maplen);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.ncpumaps, self.maplen, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            ncpumaps: reader.int()?,
-            maplen: reader.int()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.ncpumaps = reader.int()?;
+        self.maplen = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11181,8 +11247,10 @@ impl Xdr for DomainGetVcpuPinInfoRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { cpumaps: reader.opaque(limits::CPUMAPS_MAX)?, num: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cpumaps = reader.opaque(limits::CPUMAPS_MAX)?;
+        self.num = reader.int()?;
+        Ok(())
     }
 }
 
@@ -11206,8 +11274,10 @@ impl Xdr for DomainUndefineFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11242,13 +11312,12 @@ impl Xdr for DomainSaveFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            to: reader.string(limits::STRING_MAX)?,
-            dxml: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.to, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.dxml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11280,12 +11349,11 @@ impl Xdr for DomainRestoreFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            from: reader.string(limits::STRING_MAX)?,
-            dxml: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.from, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.dxml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11314,8 +11382,10 @@ impl Xdr for DomainDestroyFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11340,12 +11410,12 @@ pub struct DomainSaveImageGetXmlDescArgs {
 impl Xdr for DomainSaveImageGetXmlDescArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.file, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.file, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { file: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.file, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11369,8 +11439,8 @@ impl Xdr for DomainSaveImageGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -11393,16 +11463,13 @@ impl Xdr for DomainSaveImageDefineXmlArgs {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.file, limits::STRING_MAX)?;
-        writer.put_string(&self.dxml, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.dxml, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            file: reader.string(limits::STRING_MAX)?,
-            dxml: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.file, limits::STRING_MAX)?;
+        reader.string_into(&mut self.dxml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11430,16 +11497,13 @@ impl Xdr for DomainBlockJobAbortArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.path, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.path, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            path: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.path, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11467,16 +11531,13 @@ impl Xdr for DomainGetBlockJobInfoArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.path, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.path, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            path: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.path, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11507,21 +11568,16 @@ pub struct DomainGetBlockJobInfoRet {
 impl Xdr for DomainGetBlockJobInfoRet {
     const MIN_LEN: usize = 32;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.found);
-        writer.put_int(self.type_);
-        writer.put_uhyper(self.bandwidth);
-        writer.put_uhyper(self.cur);
-        writer.put_uhyper(self.end);
+        writer.put_fixed((self.found, self.type_, self.bandwidth, self.cur, self.end));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            found: reader.int()?,
-            type_: reader.int()?,
-            bandwidth: reader.uhyper()?,
-            cur: reader.uhyper()?,
-            end: reader.uhyper()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.found = reader.int()?;
+        self.type_ = reader.int()?;
+        self.bandwidth = reader.uhyper()?;
+        self.cur = reader.uhyper()?;
+        self.end = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -11546,18 +11602,14 @@ impl Xdr for DomainBlockJobSetSpeedArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 16;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.path, limits::STRING_MAX)?;
-        writer.put_uhyper(self.bandwidth);
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.path, limits::STRING_MAX, (self.bandwidth, self.flags))
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            path: reader.string(limits::STRING_MAX)?,
-            bandwidth: reader.uhyper()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.path, limits::STRING_MAX)?;
+        self.bandwidth = reader.uhyper()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11587,18 +11639,14 @@ impl Xdr for DomainBlockPullArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 16;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.path, limits::STRING_MAX)?;
-        writer.put_uhyper(self.bandwidth);
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.path, limits::STRING_MAX, (self.bandwidth, self.flags))
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            path: reader.string(limits::STRING_MAX)?,
-            bandwidth: reader.uhyper()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.path, limits::STRING_MAX)?;
+        self.bandwidth = reader.uhyper()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11628,18 +11676,14 @@ impl Xdr for DomainEventBlockJobMsg {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.path, limits::STRING_MAX)?;
-        writer.put_int(self.type_);
-        writer.put_int(self.status);
-        Ok(())
+        writer.put_string_and(&self.path, limits::STRING_MAX, (self.type_, self.status))
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            path: reader.string(limits::STRING_MAX)?,
-            type_: reader.int()?,
-            status: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.path, limits::STRING_MAX)?;
+        self.type_ = reader.int()?;
+        self.status = reader.int()?;
+        Ok(())
     }
 }
 
@@ -11667,8 +11711,10 @@ impl Xdr for DomainMigrateGetMaxSpeedArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11693,8 +11739,9 @@ impl Xdr for DomainMigrateGetMaxSpeedRet {
         writer.put_uhyper(self.bandwidth);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { bandwidth: reader.uhyper()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.bandwidth = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -11719,18 +11766,14 @@ impl Xdr for DomainBlockStatsFlagsArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.path, limits::STRING_MAX)?;
-        writer.put_int(self.nparams);
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.path, limits::STRING_MAX, (self.nparams, self.flags))
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            path: reader.string(limits::STRING_MAX)?,
-            nparams: reader.int()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.path, limits::STRING_MAX)?;
+        self.nparams = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11758,11 +11801,10 @@ impl Xdr for DomainBlockStatsFlagsRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            params: reader.elements(limits::DOMAIN_BLOCK_STATS_PARAMETERS_MAX)?,
-            nparams: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::DOMAIN_BLOCK_STATS_PARAMETERS_MAX)?;
+        self.nparams = reader.int()?;
+        Ok(())
     }
 }
 
@@ -11786,8 +11828,10 @@ impl Xdr for DomainSnapshotGetParentArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { snap: NonnullDomainSnapshot::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.snap.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11811,8 +11855,8 @@ impl Xdr for DomainSnapshotGetParentRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.snap.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { snap: NonnullDomainSnapshot::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.snap.decode_into(reader)
     }
 }
 
@@ -11836,8 +11880,10 @@ impl Xdr for DomainResetArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11866,8 +11912,10 @@ impl Xdr for DomainSnapshotNumChildrenArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { snap: NonnullDomainSnapshot::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.snap.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11892,8 +11940,9 @@ impl Xdr for DomainSnapshotNumChildrenRet {
         writer.put_int(self.num);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { num: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.num = reader.int()?;
+        Ok(())
     }
 }
 
@@ -11916,16 +11965,14 @@ impl Xdr for DomainSnapshotListChildrenNamesArgs {
     const MIN_LEN: usize = NonnullDomainSnapshot::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.snap.encode(writer)?;
-        writer.put_int(self.maxnames);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.maxnames, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            snap: NonnullDomainSnapshot::decode(reader)?,
-            maxnames: reader.int()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.snap.decode_into(reader)?;
+        self.maxnames = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -11949,8 +11996,9 @@ impl Xdr for DomainSnapshotListChildrenNamesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.names, limits::DOMAIN_SNAPSHOT_LIST_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { names: reader.strings(limits::DOMAIN_SNAPSHOT_LIST_MAX, limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.names = reader.strings(limits::DOMAIN_SNAPSHOT_LIST_MAX, limits::STRING_MAX)?;
+        Ok(())
     }
 }
 
@@ -11981,18 +12029,15 @@ impl Xdr for DomainEventDiskChangeMsg {
         self.dom.encode(writer)?;
         writer.put_optional_string(self.old_src_path.as_ref(), limits::STRING_MAX)?;
         writer.put_optional_string(self.new_src_path.as_ref(), limits::STRING_MAX)?;
-        writer.put_string(&self.dev_alias, limits::STRING_MAX)?;
-        writer.put_int(self.reason);
-        Ok(())
+        writer.put_string_and(&self.dev_alias, limits::STRING_MAX, self.reason)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            old_src_path: reader.optional_string(limits::STRING_MAX)?,
-            new_src_path: reader.optional_string(limits::STRING_MAX)?,
-            dev_alias: reader.string(limits::STRING_MAX)?,
-            reason: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.optional_string_into(&mut self.old_src_path, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.new_src_path, limits::STRING_MAX)?;
+        reader.string_into(&mut self.dev_alias, limits::STRING_MAX)?;
+        self.reason = reader.int()?;
+        Ok(())
     }
 }
 
@@ -12019,12 +12064,14 @@ impl Xdr for DomainOpenGraphicsArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uint(self.idx);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.idx, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, idx: reader.uint()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.idx = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -12051,13 +12098,14 @@ pub struct NodeSuspendForDurationArgs {
 impl Xdr for NodeSuspendForDurationArgs {
     const MIN_LEN: usize = 16;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_uint(self.target);
-        writer.put_uhyper(self.duration);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.target, self.duration, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { target: reader.uint()?, duration: reader.uhyper()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.target = reader.uint()?;
+        self.duration = reader.uhyper()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -12087,18 +12135,14 @@ impl Xdr for DomainBlockResizeArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 16;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.disk, limits::STRING_MAX)?;
-        writer.put_uhyper(self.size);
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.disk, limits::STRING_MAX, (self.size, self.flags))
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            disk: reader.string(limits::STRING_MAX)?,
-            size: reader.uhyper()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.disk, limits::STRING_MAX)?;
+        self.size = reader.uhyper()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -12133,13 +12177,12 @@ impl Xdr for DomainSetBlockIoTuneArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            disk: reader.string(limits::STRING_MAX)?,
-            params: reader.elements(limits::DOMAIN_BLOCK_IO_TUNE_PARAMETERS_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.disk, limits::STRING_MAX)?;
+        self.params = reader.elements(limits::DOMAIN_BLOCK_IO_TUNE_PARAMETERS_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -12170,17 +12213,15 @@ impl Xdr for DomainGetBlockIoTuneArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
         writer.put_optional_string(self.disk.as_ref(), limits::STRING_MAX)?;
-        writer.put_int(self.nparams);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.nparams, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            disk: reader.optional_string(limits::STRING_MAX)?,
-            nparams: reader.int()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.optional_string_into(&mut self.disk, limits::STRING_MAX)?;
+        self.nparams = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -12208,11 +12249,10 @@ impl Xdr for DomainGetBlockIoTuneRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            params: reader.elements(limits::DOMAIN_BLOCK_IO_TUNE_PARAMETERS_MAX)?,
-            nparams: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::DOMAIN_BLOCK_IO_TUNE_PARAMETERS_MAX)?;
+        self.nparams = reader.int()?;
+        Ok(())
     }
 }
 
@@ -12239,12 +12279,11 @@ impl Xdr for DomainSetNumaParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            params: reader.elements(limits::DOMAIN_NUMA_PARAMETERS_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.params = reader.elements(limits::DOMAIN_NUMA_PARAMETERS_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -12272,12 +12311,14 @@ impl Xdr for DomainGetNumaParametersArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_int(self.nparams);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.nparams, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, nparams: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.nparams = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -12305,8 +12346,10 @@ impl Xdr for DomainGetNumaParametersRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::DOMAIN_NUMA_PARAMETERS_MAX)?, nparams: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::DOMAIN_NUMA_PARAMETERS_MAX)?;
+        self.nparams = reader.int()?;
+        Ok(())
     }
 }
 
@@ -12336,13 +12379,12 @@ impl Xdr for DomainSetInterfaceParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            device: reader.string(limits::STRING_MAX)?,
-            params: reader.elements(limits::DOMAIN_INTERFACE_PARAMETERS_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.device, limits::STRING_MAX)?;
+        self.params = reader.elements(limits::DOMAIN_INTERFACE_PARAMETERS_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -12372,18 +12414,14 @@ impl Xdr for DomainGetInterfaceParametersArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.device, limits::STRING_MAX)?;
-        writer.put_int(self.nparams);
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.device, limits::STRING_MAX, (self.nparams, self.flags))
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            device: reader.string(limits::STRING_MAX)?,
-            nparams: reader.int()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.device, limits::STRING_MAX)?;
+        self.nparams = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -12411,8 +12449,10 @@ impl Xdr for DomainGetInterfaceParametersRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::DOMAIN_INTERFACE_PARAMETERS_MAX)?, nparams: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::DOMAIN_INTERFACE_PARAMETERS_MAX)?;
+        self.nparams = reader.int()?;
+        Ok(())
     }
 }
 
@@ -12436,8 +12476,10 @@ impl Xdr for DomainShutdownFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -12465,12 +12507,14 @@ impl Xdr for StorageVolWipePatternArgs {
     const MIN_LEN: usize = NonnullStorageVol::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)?;
-        writer.put_uint(self.algorithm);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.algorithm, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { vol: NonnullStorageVol::decode(reader)?, algorithm: reader.uint()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.vol.decode_into(reader)?;
+        self.algorithm = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -12498,16 +12542,14 @@ impl Xdr for StorageVolResizeArgs {
     const MIN_LEN: usize = NonnullStorageVol::MIN_LEN + 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.vol.encode(writer)?;
-        writer.put_uhyper(self.capacity);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.capacity, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            vol: NonnullStorageVol::decode(reader)?,
-            capacity: reader.uhyper()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.vol.decode_into(reader)?;
+        self.capacity = reader.uhyper()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -12537,18 +12579,15 @@ impl Xdr for DomainPmSuspendForDurationArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 16;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uint(self.target);
-        writer.put_uhyper(self.duration);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.target, self.duration, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            target: reader.uint()?,
-            duration: reader.uhyper()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.target = reader.uint()?;
+        self.duration = reader.uhyper()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -12580,20 +12619,16 @@ impl Xdr for DomainGetCpuStatsArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 16;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uint(self.nparams);
-        writer.put_int(self.start_cpu);
-        writer.put_uint(self.ncpus);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.nparams, self.start_cpu, self.ncpus, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            nparams: reader.uint()?,
-            start_cpu: reader.int()?,
-            ncpus: reader.uint()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.nparams = reader.uint()?;
+        self.start_cpu = reader.int()?;
+        self.ncpus = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -12621,8 +12656,10 @@ impl Xdr for DomainGetCpuStatsRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::DOMAIN_GET_CPU_STATS_MAX)?, nparams: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::DOMAIN_GET_CPU_STATS_MAX)?;
+        self.nparams = reader.int()?;
+        Ok(())
     }
 }
 
@@ -12645,12 +12682,14 @@ impl Xdr for DomainGetDiskErrorsArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uint(self.maxerrors);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.maxerrors, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, maxerrors: reader.uint()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.maxerrors = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -12678,8 +12717,10 @@ impl Xdr for DomainGetDiskErrorsRet {
         writer.put_int(self.nerrors);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { errors: reader.elements(limits::DOMAIN_DISK_ERRORS_MAX)?, nerrors: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.errors = reader.elements(limits::DOMAIN_DISK_ERRORS_MAX)?;
+        self.nerrors = reader.int()?;
+        Ok(())
     }
 }
 
@@ -12716,15 +12757,14 @@ impl Xdr for DomainSetMetadataArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            type_: reader.int()?,
-            metadata: reader.optional_string(limits::STRING_MAX)?,
-            key: reader.optional_string(limits::STRING_MAX)?,
-            uri: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.type_ = reader.int()?;
+        reader.optional_string_into(&mut self.metadata, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.key, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.uri, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -12760,13 +12800,12 @@ impl Xdr for DomainGetMetadataArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            type_: reader.int()?,
-            uri: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.type_ = reader.int()?;
+        reader.optional_string_into(&mut self.uri, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -12790,8 +12829,8 @@ impl Xdr for DomainGetMetadataRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.metadata, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { metadata: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.metadata, limits::STRING_MAX)
     }
 }
 
@@ -12820,18 +12859,16 @@ impl Xdr for DomainBlockRebaseArgs {
         self.dom.encode(writer)?;
         writer.put_string(&self.path, limits::STRING_MAX)?;
         writer.put_optional_string(self.base.as_ref(), limits::STRING_MAX)?;
-        writer.put_uhyper(self.bandwidth);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.bandwidth, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            path: reader.string(limits::STRING_MAX)?,
-            base: reader.optional_string(limits::STRING_MAX)?,
-            bandwidth: reader.uhyper()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.path, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.base, limits::STRING_MAX)?;
+        self.bandwidth = reader.uhyper()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -12860,8 +12897,10 @@ impl Xdr for DomainPmWakeupArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -12889,16 +12928,13 @@ impl Xdr for DomainEventTrayChangeMsg {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.dev_alias, limits::STRING_MAX)?;
-        writer.put_int(self.reason);
-        Ok(())
+        writer.put_string_and(&self.dev_alias, limits::STRING_MAX, self.reason)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            dev_alias: reader.string(limits::STRING_MAX)?,
-            reason: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.dev_alias, limits::STRING_MAX)?;
+        self.reason = reader.int()?;
+        Ok(())
     }
 }
 
@@ -12921,8 +12957,8 @@ impl Xdr for DomainEventPmwakeupMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -12945,8 +12981,8 @@ impl Xdr for DomainEventPmsuspendMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -12974,8 +13010,10 @@ impl Xdr for DomainSnapshotIsCurrentArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { snap: NonnullDomainSnapshot::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.snap.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13000,8 +13038,9 @@ impl Xdr for DomainSnapshotIsCurrentRet {
         writer.put_int(self.current);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { current: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.current = reader.int()?;
+        Ok(())
     }
 }
 
@@ -13025,8 +13064,10 @@ impl Xdr for DomainSnapshotHasMetadataArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { snap: NonnullDomainSnapshot::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.snap.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13051,8 +13092,9 @@ impl Xdr for DomainSnapshotHasMetadataRet {
         writer.put_int(self.metadata);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { metadata: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.metadata = reader.int()?;
+        Ok(())
     }
 }
 
@@ -13072,12 +13114,13 @@ pub struct ConnectListAllDomainsArgs {
 impl Xdr for ConnectListAllDomainsArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.need_results);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.need_results, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { need_results: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.need_results = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13105,8 +13148,10 @@ impl Xdr for ConnectListAllDomainsRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { domains: reader.elements(limits::DOMAIN_LIST_MAX)?, ret: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.domains = reader.elements(limits::DOMAIN_LIST_MAX)?;
+        self.ret = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13129,12 +13174,14 @@ impl Xdr for DomainListAllSnapshotsArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_int(self.need_results);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.need_results, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, need_results: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.need_results = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13162,8 +13209,10 @@ impl Xdr for DomainListAllSnapshotsRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { snapshots: reader.elements(limits::DOMAIN_SNAPSHOT_LIST_MAX)?, ret: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.snapshots = reader.elements(limits::DOMAIN_SNAPSHOT_LIST_MAX)?;
+        self.ret = reader.int()?;
+        Ok(())
     }
 }
 
@@ -13186,16 +13235,14 @@ impl Xdr for DomainSnapshotListAllChildrenArgs {
     const MIN_LEN: usize = NonnullDomainSnapshot::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.snapshot.encode(writer)?;
-        writer.put_int(self.need_results);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.need_results, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            snapshot: NonnullDomainSnapshot::decode(reader)?,
-            need_results: reader.int()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.snapshot.decode_into(reader)?;
+        self.need_results = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13223,8 +13270,10 @@ impl Xdr for DomainSnapshotListAllChildrenRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { snapshots: reader.elements(limits::DOMAIN_SNAPSHOT_LIST_MAX)?, ret: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.snapshots = reader.elements(limits::DOMAIN_SNAPSHOT_LIST_MAX)?;
+        self.ret = reader.int()?;
+        Ok(())
     }
 }
 
@@ -13247,8 +13296,10 @@ impl Xdr for DomainEventBalloonChangeMsg {
         writer.put_uhyper(self.actual);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, actual: reader.uhyper()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.actual = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -13276,8 +13327,10 @@ impl Xdr for DomainGetHostnameArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13301,8 +13354,8 @@ impl Xdr for DomainGetHostnameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.hostname, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { hostname: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.hostname, limits::STRING_MAX)
     }
 }
 
@@ -13322,8 +13375,8 @@ impl Xdr for DomainGetSecurityLabelListArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -13351,8 +13404,10 @@ impl Xdr for DomainGetSecurityLabelListRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { labels: reader.elements(limits::SECURITY_LABEL_LIST_MAX)?, ret: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.labels = reader.elements(limits::SECURITY_LABEL_LIST_MAX)?;
+        self.ret = reader.int()?;
+        Ok(())
     }
 }
 
@@ -13379,12 +13434,11 @@ impl Xdr for DomainPinEmulatorArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            cpumap: reader.opaque(limits::CPUMAP_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.cpumap = reader.opaque(limits::CPUMAP_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13412,12 +13466,14 @@ impl Xdr for DomainGetEmulatorPinInfoArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_int(self.maplen);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.maplen, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, maplen: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.maplen = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13445,8 +13501,10 @@ impl Xdr for DomainGetEmulatorPinInfoRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { cpumaps: reader.opaque(limits::CPUMAPS_MAX)?, ret: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cpumaps = reader.opaque(limits::CPUMAPS_MAX)?;
+        self.ret = reader.int()?;
+        Ok(())
     }
 }
 
@@ -13466,12 +13524,13 @@ pub struct ConnectListAllStoragePoolsArgs {
 impl Xdr for ConnectListAllStoragePoolsArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.need_results);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.need_results, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { need_results: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.need_results = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13499,8 +13558,10 @@ impl Xdr for ConnectListAllStoragePoolsRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pools: reader.elements(limits::STORAGE_POOL_LIST_MAX)?, ret: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pools = reader.elements(limits::STORAGE_POOL_LIST_MAX)?;
+        self.ret = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13523,16 +13584,14 @@ impl Xdr for StoragePoolListAllVolumesArgs {
     const MIN_LEN: usize = NonnullStoragePool::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)?;
-        writer.put_int(self.need_results);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.need_results, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            pool: NonnullStoragePool::decode(reader)?,
-            need_results: reader.int()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)?;
+        self.need_results = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13560,8 +13619,10 @@ impl Xdr for StoragePoolListAllVolumesRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { vols: reader.elements(limits::STORAGE_VOL_LIST_MAX)?, ret: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.vols = reader.elements(limits::STORAGE_VOL_LIST_MAX)?;
+        self.ret = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13581,12 +13642,13 @@ pub struct ConnectListAllNetworksArgs {
 impl Xdr for ConnectListAllNetworksArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.need_results);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.need_results, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { need_results: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.need_results = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13614,8 +13676,10 @@ impl Xdr for ConnectListAllNetworksRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { nets: reader.elements(limits::NETWORK_LIST_MAX)?, ret: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.nets = reader.elements(limits::NETWORK_LIST_MAX)?;
+        self.ret = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13635,12 +13699,13 @@ pub struct ConnectListAllInterfacesArgs {
 impl Xdr for ConnectListAllInterfacesArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.need_results);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.need_results, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { need_results: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.need_results = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13668,8 +13733,10 @@ impl Xdr for ConnectListAllInterfacesRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { ifaces: reader.elements(limits::INTERFACE_LIST_MAX)?, ret: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.ifaces = reader.elements(limits::INTERFACE_LIST_MAX)?;
+        self.ret = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13689,12 +13756,13 @@ pub struct ConnectListAllNodeDevicesArgs {
 impl Xdr for ConnectListAllNodeDevicesArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.need_results);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.need_results, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { need_results: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.need_results = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13722,8 +13790,10 @@ impl Xdr for ConnectListAllNodeDevicesRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { devices: reader.elements(limits::NODE_DEVICE_LIST_MAX)?, ret: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.devices = reader.elements(limits::NODE_DEVICE_LIST_MAX)?;
+        self.ret = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13743,12 +13813,13 @@ pub struct ConnectListAllNwfiltersArgs {
 impl Xdr for ConnectListAllNwfiltersArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.need_results);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.need_results, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { need_results: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.need_results = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13776,8 +13847,10 @@ impl Xdr for ConnectListAllNwfiltersRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { filters: reader.elements(limits::NWFILTER_LIST_MAX)?, ret: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.filters = reader.elements(limits::NWFILTER_LIST_MAX)?;
+        self.ret = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13797,12 +13870,13 @@ pub struct ConnectListAllSecretsArgs {
 impl Xdr for ConnectListAllSecretsArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.need_results);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.need_results, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { need_results: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.need_results = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13830,8 +13904,10 @@ impl Xdr for ConnectListAllSecretsRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { secrets: reader.elements(limits::SECRET_LIST_MAX)?, ret: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.secrets = reader.elements(limits::SECRET_LIST_MAX)?;
+        self.ret = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13855,8 +13931,10 @@ impl Xdr for NodeSetMemoryParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::NODE_MEMORY_PARAMETERS_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::NODE_MEMORY_PARAMETERS_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13881,12 +13959,13 @@ pub struct NodeGetMemoryParametersArgs {
 impl Xdr for NodeGetMemoryParametersArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.nparams);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.nparams, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { nparams: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.nparams = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13914,8 +13993,10 @@ impl Xdr for NodeGetMemoryParametersRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::NODE_MEMORY_PARAMETERS_MAX)?, nparams: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::NODE_MEMORY_PARAMETERS_MAX)?;
+        self.nparams = reader.int()?;
+        Ok(())
     }
 }
 
@@ -13947,19 +14028,17 @@ impl Xdr for DomainBlockCommitArgs {
         writer.put_string(&self.disk, limits::STRING_MAX)?;
         writer.put_optional_string(self.base.as_ref(), limits::STRING_MAX)?;
         writer.put_optional_string(self.top.as_ref(), limits::STRING_MAX)?;
-        writer.put_uhyper(self.bandwidth);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.bandwidth, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            disk: reader.string(limits::STRING_MAX)?,
-            base: reader.optional_string(limits::STRING_MAX)?,
-            top: reader.optional_string(limits::STRING_MAX)?,
-            bandwidth: reader.uhyper()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.disk, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.base, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.top, limits::STRING_MAX)?;
+        self.bandwidth = reader.uhyper()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -13994,22 +14073,17 @@ impl Xdr for NetworkUpdateArgs {
     const MIN_LEN: usize = NonnullNetwork::MIN_LEN + 20;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)?;
-        writer.put_uint(self.command);
-        writer.put_uint(self.section);
-        writer.put_int(self.parent_index);
-        writer.put_string(&self.xml, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_fixed((self.command, self.section, self.parent_index));
+        writer.put_string_and(&self.xml, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            net: NonnullNetwork::decode(reader)?,
-            command: reader.uint()?,
-            section: reader.uint()?,
-            parent_index: reader.int()?,
-            xml: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.net.decode_into(reader)?;
+        self.command = reader.uint()?;
+        self.section = reader.uint()?;
+        self.parent_index = reader.int()?;
+        reader.string_into(&mut self.xml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -14033,8 +14107,8 @@ impl Xdr for DomainEventPmsuspendDiskMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -14060,13 +14134,14 @@ pub struct NodeGetCpuMapArgs {
 impl Xdr for NodeGetCpuMapArgs {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.need_map);
-        writer.put_int(self.need_online);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.need_map, self.need_online, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { need_map: reader.int()?, need_online: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.need_map = reader.int()?;
+        self.need_online = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -14093,12 +14168,14 @@ impl Xdr for NodeGetCpuMapRet {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_opaque(&self.cpumap, limits::CPUMAP_MAX)?;
-        writer.put_uint(self.online);
-        writer.put_int(self.ret);
+        writer.put_fixed((self.online, self.ret));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { cpumap: reader.opaque(limits::CPUMAP_MAX)?, online: reader.uint()?, ret: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cpumap = reader.opaque(limits::CPUMAP_MAX)?;
+        self.online = reader.uint()?;
+        self.ret = reader.int()?;
+        Ok(())
     }
 }
 
@@ -14125,17 +14202,15 @@ impl Xdr for DomainFstrimArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
         writer.put_optional_string(self.mount_point.as_ref(), limits::STRING_MAX)?;
-        writer.put_uhyper(self.minimum);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.minimum, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            mount_point: reader.optional_string(limits::STRING_MAX)?,
-            minimum: reader.uhyper()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.optional_string_into(&mut self.mount_point, limits::STRING_MAX)?;
+        self.minimum = reader.uhyper()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -14165,18 +14240,15 @@ impl Xdr for DomainSendProcessSignalArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 16;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_hyper(self.pid_value);
-        writer.put_uint(self.signum);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.pid_value, self.signum, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            pid_value: reader.hyper()?,
-            signum: reader.uint()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.pid_value = reader.hyper()?;
+        self.signum = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -14208,12 +14280,11 @@ impl Xdr for DomainOpenChannelArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            name: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.optional_string_into(&mut self.name, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -14241,16 +14312,13 @@ impl Xdr for NodeDeviceLookupScsiHostByWwnArgs {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.wwnn, limits::STRING_MAX)?;
-        writer.put_string(&self.wwpn, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.wwpn, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            wwnn: reader.string(limits::STRING_MAX)?,
-            wwpn: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.wwnn, limits::STRING_MAX)?;
+        reader.string_into(&mut self.wwpn, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -14274,8 +14342,8 @@ impl Xdr for NodeDeviceLookupScsiHostByWwnRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dev.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dev: NonnullNodeDevice::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dev.decode_into(reader)
     }
 }
 
@@ -14299,8 +14367,10 @@ impl Xdr for DomainGetJobStatsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -14328,8 +14398,10 @@ impl Xdr for DomainGetJobStatsRet {
         writer.put_int(self.type_);
         writer.put_elements(&self.params, limits::DOMAIN_JOB_STATS_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { type_: reader.int()?, params: reader.elements(limits::DOMAIN_JOB_STATS_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.type_ = reader.int()?;
+        self.params = reader.elements(limits::DOMAIN_JOB_STATS_MAX)?;
+        Ok(())
     }
 }
 
@@ -14353,8 +14425,10 @@ impl Xdr for DomainMigrateGetCompressionCacheArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -14380,8 +14454,9 @@ impl Xdr for DomainMigrateGetCompressionCacheRet {
         writer.put_uhyper(self.cache_size);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { cache_size: reader.uhyper()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cache_size = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -14405,12 +14480,14 @@ impl Xdr for DomainMigrateSetCompressionCacheArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uhyper(self.cache_size);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.cache_size, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, cache_size: reader.uhyper()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.cache_size = reader.uhyper()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -14443,12 +14520,11 @@ impl Xdr for NodeDeviceDetachFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: reader.string(limits::STRING_MAX)?,
-            driver_name: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.driver_name, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -14479,12 +14555,11 @@ impl Xdr for DomainMigrateBegin3ParamsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            params: reader.elements(limits::DOMAIN_MIGRATE_PARAM_LIST_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.params = reader.elements(limits::DOMAIN_MIGRATE_PARAM_LIST_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -14511,11 +14586,9 @@ impl Xdr for DomainMigrateBegin3ParamsRet {
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)?;
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-            xml: reader.string(limits::STRING_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cookie_out = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -14541,12 +14614,11 @@ impl Xdr for DomainMigratePrepare3ParamsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            params: reader.elements(limits::DOMAIN_MIGRATE_PARAM_LIST_MAX)?,
-            cookie_in: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::DOMAIN_MIGRATE_PARAM_LIST_MAX)?;
+        self.cookie_in = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -14573,11 +14645,9 @@ impl Xdr for DomainMigratePrepare3ParamsRet {
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)?;
         writer.put_optional_string(self.uri_out.as_ref(), limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-            uri_out: reader.optional_string(limits::STRING_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cookie_out = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        reader.optional_string_into(&mut self.uri_out, limits::STRING_MAX)
     }
 }
 
@@ -14603,12 +14673,11 @@ impl Xdr for DomainMigratePrepareTunnel3ParamsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            params: reader.elements(limits::DOMAIN_MIGRATE_PARAM_LIST_MAX)?,
-            cookie_in: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::DOMAIN_MIGRATE_PARAM_LIST_MAX)?;
+        self.cookie_in = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -14632,8 +14701,9 @@ impl Xdr for DomainMigratePrepareTunnel3ParamsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cookie_out = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        Ok(())
     }
 }
 
@@ -14665,14 +14735,13 @@ impl Xdr for DomainMigratePerform3ParamsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            dconnuri: reader.optional_string(limits::STRING_MAX)?,
-            params: reader.elements(limits::DOMAIN_MIGRATE_PARAM_LIST_MAX)?,
-            cookie_in: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.optional_string_into(&mut self.dconnuri, limits::STRING_MAX)?;
+        self.params = reader.elements(limits::DOMAIN_MIGRATE_PARAM_LIST_MAX)?;
+        self.cookie_in = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -14696,8 +14765,9 @@ impl Xdr for DomainMigratePerform3ParamsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.cookie_out = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        Ok(())
     }
 }
 
@@ -14722,17 +14792,15 @@ impl Xdr for DomainMigrateFinish3ParamsArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::DOMAIN_MIGRATE_PARAM_LIST_MAX)?;
         writer.put_opaque(&self.cookie_in, limits::MIGRATE_COOKIE_MAX)?;
-        writer.put_uint(self.flags);
-        writer.put_int(self.cancelled);
+        writer.put_fixed((self.flags, self.cancelled));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            params: reader.elements(limits::DOMAIN_MIGRATE_PARAM_LIST_MAX)?,
-            cookie_in: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-            flags: reader.uint()?,
-            cancelled: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::DOMAIN_MIGRATE_PARAM_LIST_MAX)?;
+        self.cookie_in = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        self.flags = reader.uint()?;
+        self.cancelled = reader.int()?;
+        Ok(())
     }
 }
 
@@ -14759,11 +14827,10 @@ impl Xdr for DomainMigrateFinish3ParamsRet {
         self.dom.encode(writer)?;
         writer.put_opaque(&self.cookie_out, limits::MIGRATE_COOKIE_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            cookie_out: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.cookie_out = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        Ok(())
     }
 }
 
@@ -14791,18 +14858,16 @@ impl Xdr for DomainMigrateConfirm3ParamsArgs {
         self.dom.encode(writer)?;
         writer.put_elements(&self.params, limits::DOMAIN_MIGRATE_PARAM_LIST_MAX)?;
         writer.put_opaque(&self.cookie_in, limits::MIGRATE_COOKIE_MAX)?;
-        writer.put_uint(self.flags);
-        writer.put_int(self.cancelled);
+        writer.put_fixed((self.flags, self.cancelled));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            params: reader.elements(limits::DOMAIN_MIGRATE_PARAM_LIST_MAX)?,
-            cookie_in: reader.opaque(limits::MIGRATE_COOKIE_MAX)?,
-            flags: reader.uint()?,
-            cancelled: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.params = reader.elements(limits::DOMAIN_MIGRATE_PARAM_LIST_MAX)?;
+        self.cookie_in = reader.opaque(limits::MIGRATE_COOKIE_MAX)?;
+        self.flags = reader.uint()?;
+        self.cancelled = reader.int()?;
+        Ok(())
     }
 }
 
@@ -14830,12 +14895,14 @@ impl Xdr for DomainSetMemoryStatsPeriodArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_int(self.period);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.period, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, period: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.period = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -14860,12 +14927,12 @@ pub struct DomainCreateXmlWithFilesArgs {
 impl Xdr for DomainCreateXmlWithFilesArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.xml_desc, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml_desc, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml_desc: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml_desc, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -14889,8 +14956,8 @@ impl Xdr for DomainCreateXmlWithFilesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -14914,8 +14981,10 @@ impl Xdr for DomainCreateWithFilesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -14939,8 +15008,8 @@ impl Xdr for DomainCreateWithFilesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -14963,8 +15032,9 @@ impl Xdr for DomainEventDeviceRemovedMsg {
         self.dom.encode(writer)?;
         writer.put_string(&self.dev_alias, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, dev_alias: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.dev_alias, limits::STRING_MAX)
     }
 }
 
@@ -14990,17 +15060,13 @@ pub struct ConnectGetCpuModelNamesArgs {
 impl Xdr for ConnectGetCpuModelNamesArgs {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.arch, limits::STRING_MAX)?;
-        writer.put_int(self.need_results);
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.arch, limits::STRING_MAX, (self.need_results, self.flags))
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            arch: reader.string(limits::STRING_MAX)?,
-            need_results: reader.int()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.arch, limits::STRING_MAX)?;
+        self.need_results = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -15028,11 +15094,10 @@ impl Xdr for ConnectGetCpuModelNamesRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            models: reader.strings(limits::CONNECT_CPU_MODELS_MAX, limits::STRING_MAX)?,
-            ret: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.models = reader.strings(limits::CONNECT_CPU_MODELS_MAX, limits::STRING_MAX)?;
+        self.ret = reader.int()?;
+        Ok(())
     }
 }
 
@@ -15056,8 +15121,9 @@ impl Xdr for ConnectNetworkEventRegisterAnyArgs {
         writer.put_int(self.event_id);
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { event_id: reader.int()?, net: Option::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.event_id = reader.int()?;
+        self.net.decode_into(reader)
     }
 }
 
@@ -15083,8 +15149,9 @@ impl Xdr for ConnectNetworkEventRegisterAnyRet {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        Ok(())
     }
 }
 
@@ -15106,8 +15173,9 @@ impl Xdr for ConnectNetworkEventDeregisterAnyArgs {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        Ok(())
     }
 }
 
@@ -15138,17 +15206,15 @@ impl Xdr for NetworkEventLifecycleMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_int(self.callback_id);
         self.net.encode(writer)?;
-        writer.put_int(self.event);
-        writer.put_int(self.detail);
+        writer.put_fixed((self.event, self.detail));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            net: NonnullNetwork::decode(reader)?,
-            event: reader.int()?,
-            detail: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.net.decode_into(reader)?;
+        self.event = reader.int()?;
+        self.detail = reader.int()?;
+        Ok(())
     }
 }
 
@@ -15175,8 +15241,9 @@ impl Xdr for ConnectDomainEventCallbackRegisterAnyArgs {
         writer.put_int(self.event_id);
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { event_id: reader.int()?, dom: Option::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.event_id = reader.int()?;
+        self.dom.decode_into(reader)
     }
 }
 
@@ -15202,8 +15269,9 @@ impl Xdr for ConnectDomainEventCallbackRegisterAnyRet {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        Ok(())
     }
 }
 
@@ -15224,8 +15292,9 @@ impl Xdr for ConnectDomainEventCallbackDeregisterAnyArgs {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        Ok(())
     }
 }
 
@@ -15251,8 +15320,9 @@ impl Xdr for DomainEventCallbackLifecycleMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()?, msg: DomainEventLifecycleMsg::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.msg.decode_into(reader)
     }
 }
 
@@ -15277,8 +15347,9 @@ impl Xdr for DomainEventCallbackRebootMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()?, msg: DomainEventRebootMsg::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.msg.decode_into(reader)
     }
 }
 
@@ -15303,8 +15374,9 @@ impl Xdr for DomainEventCallbackRtcChangeMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()?, msg: DomainEventRtcChangeMsg::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.msg.decode_into(reader)
     }
 }
 
@@ -15329,8 +15401,9 @@ impl Xdr for DomainEventCallbackWatchdogMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()?, msg: DomainEventWatchdogMsg::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.msg.decode_into(reader)
     }
 }
 
@@ -15355,8 +15428,9 @@ impl Xdr for DomainEventCallbackIoErrorMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()?, msg: DomainEventIoErrorMsg::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.msg.decode_into(reader)
     }
 }
 
@@ -15381,8 +15455,9 @@ impl Xdr for DomainEventCallbackGraphicsMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()?, msg: DomainEventGraphicsMsg::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.msg.decode_into(reader)
     }
 }
 
@@ -15407,8 +15482,9 @@ impl Xdr for DomainEventCallbackIoErrorReasonMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()?, msg: DomainEventIoErrorReasonMsg::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.msg.decode_into(reader)
     }
 }
 
@@ -15433,8 +15509,9 @@ impl Xdr for DomainEventCallbackControlErrorMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()?, msg: DomainEventControlErrorMsg::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.msg.decode_into(reader)
     }
 }
 
@@ -15459,8 +15536,9 @@ impl Xdr for DomainEventCallbackBlockJobMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()?, msg: DomainEventBlockJobMsg::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.msg.decode_into(reader)
     }
 }
 
@@ -15485,8 +15563,9 @@ impl Xdr for DomainEventCallbackDiskChangeMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()?, msg: DomainEventDiskChangeMsg::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.msg.decode_into(reader)
     }
 }
 
@@ -15511,8 +15590,9 @@ impl Xdr for DomainEventCallbackTrayChangeMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()?, msg: DomainEventTrayChangeMsg::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.msg.decode_into(reader)
     }
 }
 
@@ -15536,16 +15616,13 @@ pub struct DomainEventCallbackPmwakeupMsg {
 impl Xdr for DomainEventCallbackPmwakeupMsg {
     const MIN_LEN: usize = DomainEventPmwakeupMsg::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.callback_id);
-        writer.put_int(self.reason);
+        writer.put_fixed((self.callback_id, self.reason));
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            reason: reader.int()?,
-            msg: DomainEventPmwakeupMsg::decode(reader)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.reason = reader.int()?;
+        self.msg.decode_into(reader)
     }
 }
 
@@ -15569,16 +15646,13 @@ pub struct DomainEventCallbackPmsuspendMsg {
 impl Xdr for DomainEventCallbackPmsuspendMsg {
     const MIN_LEN: usize = DomainEventPmsuspendMsg::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.callback_id);
-        writer.put_int(self.reason);
+        writer.put_fixed((self.callback_id, self.reason));
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            reason: reader.int()?,
-            msg: DomainEventPmsuspendMsg::decode(reader)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.reason = reader.int()?;
+        self.msg.decode_into(reader)
     }
 }
 
@@ -15603,8 +15677,9 @@ impl Xdr for DomainEventCallbackBalloonChangeMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()?, msg: DomainEventBalloonChangeMsg::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.msg.decode_into(reader)
     }
 }
 
@@ -15628,16 +15703,13 @@ pub struct DomainEventCallbackPmsuspendDiskMsg {
 impl Xdr for DomainEventCallbackPmsuspendDiskMsg {
     const MIN_LEN: usize = DomainEventPmsuspendDiskMsg::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.callback_id);
-        writer.put_int(self.reason);
+        writer.put_fixed((self.callback_id, self.reason));
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            reason: reader.int()?,
-            msg: DomainEventPmsuspendDiskMsg::decode(reader)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.reason = reader.int()?;
+        self.msg.decode_into(reader)
     }
 }
 
@@ -15662,8 +15734,9 @@ impl Xdr for DomainEventCallbackDeviceRemovedMsg {
         writer.put_int(self.callback_id);
         self.msg.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()?, msg: DomainEventDeviceRemovedMsg::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.msg.decode_into(reader)
     }
 }
 
@@ -15692,18 +15765,14 @@ impl Xdr for DomainCoreDumpWithFormatArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.to, limits::STRING_MAX)?;
-        writer.put_uint(self.dumpformat);
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.to, limits::STRING_MAX, (self.dumpformat, self.flags))
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            to: reader.string(limits::STRING_MAX)?,
-            dumpformat: reader.uint()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.to, limits::STRING_MAX)?;
+        self.dumpformat = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -15735,12 +15804,11 @@ impl Xdr for DomainFsfreezeArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            mountpoints: reader.strings(limits::DOMAIN_FSFREEZE_MOUNTPOINTS_MAX, limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.mountpoints = reader.strings(limits::DOMAIN_FSFREEZE_MOUNTPOINTS_MAX, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -15765,8 +15833,9 @@ impl Xdr for DomainFsfreezeRet {
         writer.put_int(self.filesystems);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { filesystems: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.filesystems = reader.int()?;
+        Ok(())
     }
 }
 
@@ -15793,12 +15862,11 @@ impl Xdr for DomainFsthawArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            mountpoints: reader.strings(limits::DOMAIN_FSFREEZE_MOUNTPOINTS_MAX, limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.mountpoints = reader.strings(limits::DOMAIN_FSFREEZE_MOUNTPOINTS_MAX, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -15823,8 +15891,9 @@ impl Xdr for DomainFsthawRet {
         writer.put_int(self.filesystems);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { filesystems: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.filesystems = reader.int()?;
+        Ok(())
     }
 }
 
@@ -15848,8 +15917,10 @@ impl Xdr for DomainGetTimeArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -15873,12 +15944,13 @@ pub struct DomainGetTimeRet {
 impl Xdr for DomainGetTimeRet {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_hyper(self.seconds);
-        writer.put_uint(self.nseconds);
+        writer.put_fixed((self.seconds, self.nseconds));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { seconds: reader.hyper()?, nseconds: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.seconds = reader.hyper()?;
+        self.nseconds = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -15903,18 +15975,15 @@ impl Xdr for DomainSetTimeArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 16;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_hyper(self.seconds);
-        writer.put_uint(self.nseconds);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.seconds, self.nseconds, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            seconds: reader.hyper()?,
-            nseconds: reader.uint()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.seconds = reader.hyper()?;
+        self.nseconds = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -15948,19 +16017,15 @@ impl Xdr for DomainEventBlockJob2Msg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_int(self.callback_id);
         self.dom.encode(writer)?;
-        writer.put_string(&self.dst, limits::STRING_MAX)?;
-        writer.put_int(self.type_);
-        writer.put_int(self.status);
-        Ok(())
+        writer.put_string_and(&self.dst, limits::STRING_MAX, (self.type_, self.status))
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            dom: NonnullDomain::decode(reader)?,
-            dst: reader.string(limits::STRING_MAX)?,
-            type_: reader.int()?,
-            status: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.dst, limits::STRING_MAX)?;
+        self.type_ = reader.int()?;
+        self.status = reader.int()?;
+        Ok(())
     }
 }
 
@@ -15991,18 +16056,15 @@ impl Xdr for NodeGetFreePagesArgs {
     const MIN_LEN: usize = 16;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.pages, limits::NODE_MAX_CELLS)?;
-        writer.put_int(self.start_cell);
-        writer.put_uint(self.cell_count);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.start_cell, self.cell_count, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            pages: reader.elements(limits::NODE_MAX_CELLS)?,
-            start_cell: reader.int()?,
-            cell_count: reader.uint()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pages = reader.elements(limits::NODE_MAX_CELLS)?;
+        self.start_cell = reader.int()?;
+        self.cell_count = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -16026,8 +16088,9 @@ impl Xdr for NodeGetFreePagesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.counts, limits::NODE_MAX_CELLS)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { counts: reader.elements(limits::NODE_MAX_CELLS)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.counts = reader.elements(limits::NODE_MAX_CELLS)?;
+        Ok(())
     }
 }
 
@@ -16053,17 +16116,15 @@ impl Xdr for NetworkGetDhcpLeasesArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)?;
         writer.put_optional_string(self.mac.as_ref(), limits::STRING_MAX)?;
-        writer.put_int(self.need_results);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.need_results, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            net: NonnullNetwork::decode(reader)?,
-            mac: reader.optional_string(limits::STRING_MAX)?,
-            need_results: reader.int()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.net.decode_into(reader)?;
+        reader.optional_string_into(&mut self.mac, limits::STRING_MAX)?;
+        self.need_results = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -16091,8 +16152,10 @@ impl Xdr for NetworkGetDhcpLeasesRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { leases: reader.elements(limits::NETWORK_DHCP_LEASES_MAX)?, ret: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.leases = reader.elements(limits::NETWORK_DHCP_LEASES_MAX)?;
+        self.ret = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -16125,14 +16188,13 @@ impl Xdr for ConnectGetDomainCapabilitiesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            emulatorbin: reader.optional_string(limits::STRING_MAX)?,
-            arch: reader.optional_string(limits::STRING_MAX)?,
-            machine: reader.optional_string(limits::STRING_MAX)?,
-            virttype: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.optional_string_into(&mut self.emulatorbin, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.arch, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.machine, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.virttype, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -16156,8 +16218,8 @@ impl Xdr for ConnectGetDomainCapabilitiesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.capabilities, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { capabilities: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.capabilities, limits::STRING_MAX)
     }
 }
 
@@ -16180,12 +16242,14 @@ impl Xdr for DomainOpenGraphicsFdArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uint(self.idx);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.idx, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, idx: reader.uint()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.idx = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -16213,16 +16277,14 @@ impl Xdr for ConnectGetAllDomainStatsArgs {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.doms, limits::DOMAIN_LIST_MAX)?;
-        writer.put_uint(self.stats);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.stats, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            doms: reader.elements(limits::DOMAIN_LIST_MAX)?,
-            stats: reader.uint()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.doms = reader.elements(limits::DOMAIN_LIST_MAX)?;
+        self.stats = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -16247,8 +16309,9 @@ impl Xdr for ConnectGetAllDomainStatsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.ret_stats, limits::DOMAIN_LIST_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { ret_stats: reader.elements(limits::DOMAIN_LIST_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.ret_stats = reader.elements(limits::DOMAIN_LIST_MAX)?;
+        Ok(())
     }
 }
 
@@ -16281,14 +16344,13 @@ impl Xdr for DomainBlockCopyArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            path: reader.string(limits::STRING_MAX)?,
-            destxml: reader.string(limits::STRING_MAX)?,
-            params: reader.elements(limits::DOMAIN_BLOCK_COPY_PARAMETERS_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.path, limits::STRING_MAX)?;
+        reader.string_into(&mut self.destxml, limits::STRING_MAX)?;
+        self.params = reader.elements(limits::DOMAIN_BLOCK_COPY_PARAMETERS_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -16319,12 +16381,11 @@ impl Xdr for DomainEventCallbackTunableMsg {
         self.dom.encode(writer)?;
         writer.put_elements(&self.params, limits::DOMAIN_EVENT_TUNABLE_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            dom: NonnullDomain::decode(reader)?,
-            params: reader.elements(limits::DOMAIN_EVENT_TUNABLE_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.dom.decode_into(reader)?;
+        self.params = reader.elements(limits::DOMAIN_EVENT_TUNABLE_MAX)?;
+        Ok(())
     }
 }
 
@@ -16360,19 +16421,16 @@ impl Xdr for NodeAllocPagesArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.page_sizes, limits::NODE_MAX_CELLS)?;
         writer.put_elements(&self.page_counts, limits::NODE_MAX_CELLS)?;
-        writer.put_int(self.start_cell);
-        writer.put_uint(self.cell_count);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.start_cell, self.cell_count, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            page_sizes: reader.elements(limits::NODE_MAX_CELLS)?,
-            page_counts: reader.elements(limits::NODE_MAX_CELLS)?,
-            start_cell: reader.int()?,
-            cell_count: reader.uint()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.page_sizes = reader.elements(limits::NODE_MAX_CELLS)?;
+        self.page_counts = reader.elements(limits::NODE_MAX_CELLS)?;
+        self.start_cell = reader.int()?;
+        self.cell_count = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -16397,8 +16455,9 @@ impl Xdr for NodeAllocPagesRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { ret: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.ret = reader.int()?;
+        Ok(())
     }
 }
 
@@ -16424,17 +16483,15 @@ impl Xdr for DomainEventCallbackAgentLifecycleMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_int(self.callback_id);
         self.dom.encode(writer)?;
-        writer.put_int(self.state);
-        writer.put_int(self.reason);
+        writer.put_fixed((self.state, self.reason));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            dom: NonnullDomain::decode(reader)?,
-            state: reader.int()?,
-            reason: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.dom.decode_into(reader)?;
+        self.state = reader.int()?;
+        self.reason = reader.int()?;
+        Ok(())
     }
 }
 
@@ -16462,8 +16519,10 @@ impl Xdr for DomainGetFsinfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -16491,8 +16550,10 @@ impl Xdr for DomainGetFsinfoRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { info: reader.elements(limits::DOMAIN_FSINFO_MAX)?, ret: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.info = reader.elements(limits::DOMAIN_FSINFO_MAX)?;
+        self.ret = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -16512,12 +16573,12 @@ pub struct DomainDefineXmlFlagsArgs {
 impl Xdr for DomainDefineXmlFlagsArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.xml, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -16541,8 +16602,8 @@ impl Xdr for DomainDefineXmlFlagsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -16566,8 +16627,10 @@ impl Xdr for DomainGetIothreadInfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -16595,8 +16658,10 @@ impl Xdr for DomainGetIothreadInfoRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { info: reader.elements(limits::IOTHREAD_INFO_MAX)?, ret: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.info = reader.elements(limits::IOTHREAD_INFO_MAX)?;
+        self.ret = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -16626,13 +16691,12 @@ impl Xdr for DomainPinIothreadArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            iothreads_id: reader.uint()?,
-            cpumap: reader.opaque(limits::CPUMAP_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.iothreads_id = reader.uint()?;
+        self.cpumap = reader.opaque(limits::CPUMAP_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -16660,12 +16724,14 @@ impl Xdr for DomainInterfaceAddressesArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uint(self.source);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.source, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, source: reader.uint()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.source = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -16689,8 +16755,9 @@ impl Xdr for DomainInterfaceAddressesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.ifaces, limits::DOMAIN_INTERFACE_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { ifaces: reader.elements(limits::DOMAIN_INTERFACE_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.ifaces = reader.elements(limits::DOMAIN_INTERFACE_MAX)?;
+        Ok(())
     }
 }
 
@@ -16717,12 +16784,10 @@ impl Xdr for DomainEventCallbackDeviceAddedMsg {
         self.dom.encode(writer)?;
         writer.put_string(&self.dev_alias, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            dom: NonnullDomain::decode(reader)?,
-            dev_alias: reader.string(limits::STRING_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.dev_alias, limits::STRING_MAX)
     }
 }
 
@@ -16749,12 +16814,14 @@ impl Xdr for DomainAddIothreadArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uint(self.iothread_id);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.iothread_id, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, iothread_id: reader.uint()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.iothread_id = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -16782,12 +16849,14 @@ impl Xdr for DomainDelIothreadArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uint(self.iothread_id);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.iothread_id, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, iothread_id: reader.uint()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.iothread_id = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -16822,13 +16891,12 @@ impl Xdr for DomainSetUserPasswordArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            user: reader.optional_string(limits::STRING_MAX)?,
-            password: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.optional_string_into(&mut self.user, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.password, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -16860,12 +16928,11 @@ impl Xdr for DomainRenameArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            new_name: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.optional_string_into(&mut self.new_name, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -16890,8 +16957,9 @@ impl Xdr for DomainRenameRet {
         writer.put_int(self.retcode);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { retcode: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.retcode = reader.int()?;
+        Ok(())
     }
 }
 
@@ -16918,8 +16986,11 @@ impl Xdr for DomainEventCallbackMigrationIterationMsg {
         writer.put_int(self.iteration);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()?, dom: NonnullDomain::decode(reader)?, iteration: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.dom.decode_into(reader)?;
+        self.iteration = reader.int()?;
+        Ok(())
     }
 }
 
@@ -16941,8 +17012,8 @@ impl Xdr for ConnectRegisterCloseCallbackArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -16965,8 +17036,8 @@ impl Xdr for ConnectUnregisterCloseCallbackArgs {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self)
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Ok(())
     }
 }
 
@@ -16989,8 +17060,9 @@ impl Xdr for ConnectEventConnectionClosedMsg {
         writer.put_int(self.reason);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { reason: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.reason = reader.int()?;
+        Ok(())
     }
 }
 
@@ -17020,12 +17092,11 @@ impl Xdr for DomainEventCallbackJobCompletedMsg {
         self.dom.encode(writer)?;
         writer.put_elements(&self.params, limits::DOMAIN_JOB_STATS_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            dom: NonnullDomain::decode(reader)?,
-            params: reader.elements(limits::DOMAIN_JOB_STATS_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.dom.decode_into(reader)?;
+        self.params = reader.elements(limits::DOMAIN_JOB_STATS_MAX)?;
+        Ok(())
     }
 }
 
@@ -17053,8 +17124,10 @@ impl Xdr for DomainMigrateStartPostCopyArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -17083,8 +17156,10 @@ impl Xdr for DomainGetPerfEventsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -17108,8 +17183,9 @@ impl Xdr for DomainGetPerfEventsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::DOMAIN_PERF_EVENTS_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::DOMAIN_PERF_EVENTS_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::DOMAIN_PERF_EVENTS_MAX)?;
+        Ok(())
     }
 }
 
@@ -17136,12 +17212,11 @@ impl Xdr for DomainSetPerfEventsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            params: reader.elements(limits::DOMAIN_PERF_EVENTS_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.params = reader.elements(limits::DOMAIN_PERF_EVENTS_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -17173,12 +17248,10 @@ impl Xdr for DomainEventCallbackDeviceRemovalFailedMsg {
         self.dom.encode(writer)?;
         writer.put_string(&self.dev_alias, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            dom: NonnullDomain::decode(reader)?,
-            dev_alias: reader.string(limits::STRING_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.dev_alias, limits::STRING_MAX)
     }
 }
 
@@ -17206,8 +17279,9 @@ impl Xdr for ConnectStoragePoolEventRegisterAnyArgs {
         writer.put_int(self.event_id);
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { event_id: reader.int()?, pool: Option::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.event_id = reader.int()?;
+        self.pool.decode_into(reader)
     }
 }
 
@@ -17233,8 +17307,9 @@ impl Xdr for ConnectStoragePoolEventRegisterAnyRet {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        Ok(())
     }
 }
 
@@ -17256,8 +17331,9 @@ impl Xdr for ConnectStoragePoolEventDeregisterAnyArgs {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        Ok(())
     }
 }
 
@@ -17288,17 +17364,15 @@ impl Xdr for StoragePoolEventLifecycleMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_int(self.callback_id);
         self.pool.encode(writer)?;
-        writer.put_int(self.event);
-        writer.put_int(self.detail);
+        writer.put_fixed((self.event, self.detail));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            pool: NonnullStoragePool::decode(reader)?,
-            event: reader.int()?,
-            detail: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.pool.decode_into(reader)?;
+        self.event = reader.int()?;
+        self.detail = reader.int()?;
+        Ok(())
     }
 }
 
@@ -17326,8 +17400,10 @@ impl Xdr for DomainGetGuestVcpusArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -17351,8 +17427,9 @@ impl Xdr for DomainGetGuestVcpusRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::DOMAIN_GUEST_VCPU_PARAMS_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::DOMAIN_GUEST_VCPU_PARAMS_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::DOMAIN_GUEST_VCPU_PARAMS_MAX)?;
+        Ok(())
     }
 }
 
@@ -17377,18 +17454,14 @@ impl Xdr for DomainSetGuestVcpusArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.cpumap, limits::STRING_MAX)?;
-        writer.put_int(self.state);
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.cpumap, limits::STRING_MAX, (self.state, self.flags))
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            cpumap: reader.string(limits::STRING_MAX)?,
-            state: reader.int()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.cpumap, limits::STRING_MAX)?;
+        self.state = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -17416,8 +17489,9 @@ impl Xdr for StoragePoolEventRefreshMsg {
         writer.put_int(self.callback_id);
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()?, pool: NonnullStoragePool::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.pool.decode_into(reader)
     }
 }
 
@@ -17445,8 +17519,9 @@ impl Xdr for ConnectNodeDeviceEventRegisterAnyArgs {
         writer.put_int(self.event_id);
         self.dev.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { event_id: reader.int()?, dev: Option::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.event_id = reader.int()?;
+        self.dev.decode_into(reader)
     }
 }
 
@@ -17472,8 +17547,9 @@ impl Xdr for ConnectNodeDeviceEventRegisterAnyRet {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        Ok(())
     }
 }
 
@@ -17495,8 +17571,9 @@ impl Xdr for ConnectNodeDeviceEventDeregisterAnyArgs {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        Ok(())
     }
 }
 
@@ -17527,17 +17604,15 @@ impl Xdr for NodeDeviceEventLifecycleMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_int(self.callback_id);
         self.dev.encode(writer)?;
-        writer.put_int(self.event);
-        writer.put_int(self.detail);
+        writer.put_fixed((self.event, self.detail));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            dev: NonnullNodeDevice::decode(reader)?,
-            event: reader.int()?,
-            detail: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.dev.decode_into(reader)?;
+        self.event = reader.int()?;
+        self.detail = reader.int()?;
+        Ok(())
     }
 }
 
@@ -17564,8 +17639,9 @@ impl Xdr for NodeDeviceEventUpdateMsg {
         writer.put_int(self.callback_id);
         self.dev.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()?, dev: NonnullNodeDevice::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.dev.decode_into(reader)
     }
 }
 
@@ -17593,8 +17669,10 @@ impl Xdr for StorageVolGetInfoFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { vol: NonnullStorageVol::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.vol.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -17621,13 +17699,14 @@ pub struct StorageVolGetInfoFlagsRet {
 impl Xdr for StorageVolGetInfoFlagsRet {
     const MIN_LEN: usize = 20;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_char(self.type_);
-        writer.put_uhyper(self.capacity);
-        writer.put_uhyper(self.allocation);
+        writer.put_fixed((self.type_, self.capacity, self.allocation));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { type_: reader.char()?, capacity: reader.uhyper()?, allocation: reader.uhyper()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.type_ = reader.char()?;
+        self.capacity = reader.uhyper()?;
+        self.allocation = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -17657,13 +17736,11 @@ impl Xdr for DomainEventCallbackMetadataChangeMsg {
         writer.put_int(self.type_);
         writer.put_optional_string(self.nsuri.as_ref(), limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            dom: NonnullDomain::decode(reader)?,
-            type_: reader.int()?,
-            nsuri: reader.optional_string(limits::STRING_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.dom.decode_into(reader)?;
+        self.type_ = reader.int()?;
+        reader.optional_string_into(&mut self.nsuri, limits::STRING_MAX)
     }
 }
 
@@ -17691,8 +17768,9 @@ impl Xdr for ConnectSecretEventRegisterAnyArgs {
         writer.put_int(self.event_id);
         self.secret.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { event_id: reader.int()?, secret: Option::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.event_id = reader.int()?;
+        self.secret.decode_into(reader)
     }
 }
 
@@ -17718,8 +17796,9 @@ impl Xdr for ConnectSecretEventRegisterAnyRet {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        Ok(())
     }
 }
 
@@ -17741,8 +17820,9 @@ impl Xdr for ConnectSecretEventDeregisterAnyArgs {
         writer.put_int(self.callback_id);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        Ok(())
     }
 }
 
@@ -17773,17 +17853,15 @@ impl Xdr for SecretEventLifecycleMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_int(self.callback_id);
         self.secret.encode(writer)?;
-        writer.put_int(self.event);
-        writer.put_int(self.detail);
+        writer.put_fixed((self.event, self.detail));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            secret: NonnullSecret::decode(reader)?,
-            event: reader.int()?,
-            detail: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.secret.decode_into(reader)?;
+        self.event = reader.int()?;
+        self.detail = reader.int()?;
+        Ok(())
     }
 }
 
@@ -17810,8 +17888,9 @@ impl Xdr for SecretEventValueChangedMsg {
         writer.put_int(self.callback_id);
         self.secret.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()?, secret: NonnullSecret::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.secret.decode_into(reader)
     }
 }
 
@@ -17840,18 +17919,14 @@ impl Xdr for DomainSetVcpuArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.cpumap, limits::STRING_MAX)?;
-        writer.put_int(self.state);
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.cpumap, limits::STRING_MAX, (self.state, self.flags))
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            cpumap: reader.string(limits::STRING_MAX)?,
-            state: reader.int()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.cpumap, limits::STRING_MAX)?;
+        self.state = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -17888,19 +17963,17 @@ impl Xdr for DomainEventBlockThresholdMsg {
         self.dom.encode(writer)?;
         writer.put_string(&self.dev, limits::STRING_MAX)?;
         writer.put_optional_string(self.path.as_ref(), limits::STRING_MAX)?;
-        writer.put_uhyper(self.threshold);
-        writer.put_uhyper(self.excess);
+        writer.put_fixed((self.threshold, self.excess));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            dom: NonnullDomain::decode(reader)?,
-            dev: reader.string(limits::STRING_MAX)?,
-            path: reader.optional_string(limits::STRING_MAX)?,
-            threshold: reader.uhyper()?,
-            excess: reader.uhyper()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.dev, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.path, limits::STRING_MAX)?;
+        self.threshold = reader.uhyper()?;
+        self.excess = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -17929,18 +18002,14 @@ impl Xdr for DomainSetBlockThresholdArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 16;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.dev, limits::STRING_MAX)?;
-        writer.put_uhyper(self.threshold);
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.dev, limits::STRING_MAX, (self.threshold, self.flags))
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            dev: reader.string(limits::STRING_MAX)?,
-            threshold: reader.uhyper()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.dev, limits::STRING_MAX)?;
+        self.threshold = reader.uhyper()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -17969,8 +18038,10 @@ impl Xdr for DomainMigrateGetMaxDowntimeArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -17995,8 +18066,9 @@ impl Xdr for DomainMigrateGetMaxDowntimeRet {
         writer.put_uhyper(self.downtime);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { downtime: reader.uhyper()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.downtime = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -18020,8 +18092,10 @@ impl Xdr for DomainManagedSaveGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -18045,8 +18119,8 @@ impl Xdr for DomainManagedSaveGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -18073,12 +18147,11 @@ impl Xdr for DomainManagedSaveDefineXmlArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            dxml: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.optional_string_into(&mut self.dxml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -18109,18 +18182,15 @@ impl Xdr for DomainSetLifecycleActionArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uint(self.type_);
-        writer.put_uint(self.action);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.type_, self.action, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            type_: reader.uint()?,
-            action: reader.uint()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.type_ = reader.uint()?;
+        self.action = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -18145,8 +18215,8 @@ impl Xdr for StoragePoolLookupByTargetPathArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.path, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { path: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.path, limits::STRING_MAX)
     }
 }
 
@@ -18170,8 +18240,8 @@ impl Xdr for StoragePoolLookupByTargetPathRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.pool.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { pool: NonnullStoragePool::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.pool.decode_into(reader)
     }
 }
 
@@ -18194,16 +18264,13 @@ impl Xdr for DomainDetachDeviceAliasArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.alias, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.alias, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            alias: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.alias, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -18241,19 +18308,16 @@ impl Xdr for ConnectCompareHypervisorCpuArgs {
         writer.put_optional_string(self.arch.as_ref(), limits::STRING_MAX)?;
         writer.put_optional_string(self.machine.as_ref(), limits::STRING_MAX)?;
         writer.put_optional_string(self.virttype.as_ref(), limits::STRING_MAX)?;
-        writer.put_string(&self.xml_cpu, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml_cpu, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            emulator: reader.optional_string(limits::STRING_MAX)?,
-            arch: reader.optional_string(limits::STRING_MAX)?,
-            machine: reader.optional_string(limits::STRING_MAX)?,
-            virttype: reader.optional_string(limits::STRING_MAX)?,
-            xml_cpu: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.optional_string_into(&mut self.emulator, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.arch, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.machine, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.virttype, limits::STRING_MAX)?;
+        reader.string_into(&mut self.xml_cpu, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -18278,8 +18342,9 @@ impl Xdr for ConnectCompareHypervisorCpuRet {
         writer.put_int(self.result);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { result: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.result = reader.int()?;
+        Ok(())
     }
 }
 
@@ -18316,15 +18381,14 @@ impl Xdr for ConnectBaselineHypervisorCpuArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            emulator: reader.optional_string(limits::STRING_MAX)?,
-            arch: reader.optional_string(limits::STRING_MAX)?,
-            machine: reader.optional_string(limits::STRING_MAX)?,
-            virttype: reader.optional_string(limits::STRING_MAX)?,
-            xml_cpus: reader.strings(limits::CPU_BASELINE_MAX, limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.optional_string_into(&mut self.emulator, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.arch, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.machine, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.virttype, limits::STRING_MAX)?;
+        self.xml_cpus = reader.strings(limits::CPU_BASELINE_MAX, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -18348,8 +18412,8 @@ impl Xdr for ConnectBaselineHypervisorCpuRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.cpu, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { cpu: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.cpu, limits::STRING_MAX)
     }
 }
 
@@ -18369,12 +18433,13 @@ pub struct NodeGetSevInfoArgs {
 impl Xdr for NodeGetSevInfoArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.nparams);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.nparams, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { nparams: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.nparams = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -18402,8 +18467,10 @@ impl Xdr for NodeGetSevInfoRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::NODE_SEV_INFO_MAX)?, nparams: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::NODE_SEV_INFO_MAX)?;
+        self.nparams = reader.int()?;
+        Ok(())
     }
 }
 
@@ -18427,8 +18494,10 @@ impl Xdr for DomainGetLaunchSecurityInfoArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -18452,8 +18521,9 @@ impl Xdr for DomainGetLaunchSecurityInfoRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::DOMAIN_LAUNCH_SECURITY_INFO_PARAMS_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::DOMAIN_LAUNCH_SECURITY_INFO_PARAMS_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::DOMAIN_LAUNCH_SECURITY_INFO_PARAMS_MAX)?;
+        Ok(())
     }
 }
 
@@ -18473,8 +18543,8 @@ impl Xdr for NwfilterBindingLookupByPortDevArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -18498,8 +18568,8 @@ impl Xdr for NwfilterBindingLookupByPortDevRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.nwfilter.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { nwfilter: NonnullNwfilterBinding::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.nwfilter.decode_into(reader)
     }
 }
 
@@ -18523,8 +18593,10 @@ impl Xdr for NwfilterBindingGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { nwfilter: NonnullNwfilterBinding::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.nwfilter.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -18548,8 +18620,8 @@ impl Xdr for NwfilterBindingGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -18569,12 +18641,12 @@ pub struct NwfilterBindingCreateXmlArgs {
 impl Xdr for NwfilterBindingCreateXmlArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.xml, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -18598,8 +18670,8 @@ impl Xdr for NwfilterBindingCreateXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.nwfilter.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { nwfilter: NonnullNwfilterBinding::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.nwfilter.decode_into(reader)
     }
 }
 
@@ -18619,8 +18691,8 @@ impl Xdr for NwfilterBindingDeleteArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.nwfilter.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { nwfilter: NonnullNwfilterBinding::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.nwfilter.decode_into(reader)
     }
 }
 
@@ -18645,12 +18717,13 @@ pub struct ConnectListAllNwfilterBindingsArgs {
 impl Xdr for ConnectListAllNwfilterBindingsArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.need_results);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.need_results, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { need_results: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.need_results = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -18678,8 +18751,10 @@ impl Xdr for ConnectListAllNwfilterBindingsRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { bindings: reader.elements(limits::NWFILTER_BINDING_LIST_MAX)?, ret: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.bindings = reader.elements(limits::NWFILTER_BINDING_LIST_MAX)?;
+        self.ret = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -18709,13 +18784,12 @@ impl Xdr for DomainSetIothreadParamsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            iothread_id: reader.uint()?,
-            params: reader.elements(limits::DOMAIN_IOTHREAD_PARAMS_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.iothread_id = reader.uint()?;
+        self.params = reader.elements(limits::DOMAIN_IOTHREAD_PARAMS_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -18741,8 +18815,9 @@ impl Xdr for ConnectGetStoragePoolCapabilitiesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -18766,8 +18841,8 @@ impl Xdr for ConnectGetStoragePoolCapabilitiesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.capabilities, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { capabilities: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.capabilities, limits::STRING_MAX)
     }
 }
 
@@ -18790,16 +18865,14 @@ impl Xdr for NetworkListAllPortsArgs {
     const MIN_LEN: usize = NonnullNetwork::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.network.encode(writer)?;
-        writer.put_int(self.need_results);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.need_results, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            network: NonnullNetwork::decode(reader)?,
-            need_results: reader.int()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.network.decode_into(reader)?;
+        self.need_results = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -18827,8 +18900,10 @@ impl Xdr for NetworkListAllPortsRet {
         writer.put_uint(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { ports: reader.elements(limits::NETWORK_PORT_LIST_MAX)?, ret: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.ports = reader.elements(limits::NETWORK_PORT_LIST_MAX)?;
+        self.ret = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -18849,14 +18924,12 @@ impl Xdr for NetworkPortLookupByUuidArgs {
     const MIN_LEN: usize = NonnullNetwork::MIN_LEN + 16;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.network.encode(writer)?;
-        writer.put_fixed_opaque(self.uuid.as_bytes());
+        writer.put_fixed(self.uuid);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            network: NonnullNetwork::decode(reader)?,
-            uuid: reader.fixed_opaque().map(Uuid::from_bytes)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.network.decode_into(reader)?;
+        self.uuid.decode_into(reader)
     }
 }
 
@@ -18880,8 +18953,8 @@ impl Xdr for NetworkPortLookupByUuidRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.port.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { port: NonnullNetworkPort::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.port.decode_into(reader)
     }
 }
 
@@ -18904,16 +18977,13 @@ impl Xdr for NetworkPortCreateXmlArgs {
     const MIN_LEN: usize = NonnullNetwork::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.network.encode(writer)?;
-        writer.put_string(&self.xml, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            network: NonnullNetwork::decode(reader)?,
-            xml: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.network.decode_into(reader)?;
+        reader.string_into(&mut self.xml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -18937,8 +19007,8 @@ impl Xdr for NetworkPortCreateXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.port.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { port: NonnullNetworkPort::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.port.decode_into(reader)
     }
 }
 
@@ -18961,12 +19031,14 @@ impl Xdr for NetworkPortGetParametersArgs {
     const MIN_LEN: usize = NonnullNetworkPort::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.port.encode(writer)?;
-        writer.put_int(self.nparams);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.nparams, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { port: NonnullNetworkPort::decode(reader)?, nparams: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.port.decode_into(reader)?;
+        self.nparams = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -18994,8 +19066,10 @@ impl Xdr for NetworkPortGetParametersRet {
         writer.put_int(self.nparams);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::NETWORK_PORT_PARAMETERS_MAX)?, nparams: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::NETWORK_PORT_PARAMETERS_MAX)?;
+        self.nparams = reader.int()?;
+        Ok(())
     }
 }
 
@@ -19022,12 +19096,11 @@ impl Xdr for NetworkPortSetParametersArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            port: NonnullNetworkPort::decode(reader)?,
-            params: reader.elements(limits::NETWORK_PORT_PARAMETERS_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.port.decode_into(reader)?;
+        self.params = reader.elements(limits::NETWORK_PORT_PARAMETERS_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19056,8 +19129,10 @@ impl Xdr for NetworkPortGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { port: NonnullNetworkPort::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.port.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19081,8 +19156,8 @@ impl Xdr for NetworkPortGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -19106,8 +19181,10 @@ impl Xdr for NetworkPortDeleteArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { port: NonnullNetworkPort::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.port.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19135,16 +19212,13 @@ impl Xdr for DomainCheckpointCreateXmlArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.xml_desc, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml_desc, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            xml_desc: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.xml_desc, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19168,8 +19242,8 @@ impl Xdr for DomainCheckpointCreateXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.checkpoint.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { checkpoint: NonnullDomainCheckpoint::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.checkpoint.decode_into(reader)
     }
 }
 
@@ -19193,8 +19267,10 @@ impl Xdr for DomainCheckpointGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { checkpoint: NonnullDomainCheckpoint::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.checkpoint.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19218,8 +19294,8 @@ impl Xdr for DomainCheckpointGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -19242,12 +19318,14 @@ impl Xdr for DomainListAllCheckpointsArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_int(self.need_results);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.need_results, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, need_results: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.need_results = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19275,8 +19353,10 @@ impl Xdr for DomainListAllCheckpointsRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { checkpoints: reader.elements(limits::DOMAIN_CHECKPOINT_LIST_MAX)?, ret: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.checkpoints = reader.elements(limits::DOMAIN_CHECKPOINT_LIST_MAX)?;
+        self.ret = reader.int()?;
+        Ok(())
     }
 }
 
@@ -19299,16 +19379,14 @@ impl Xdr for DomainCheckpointListAllChildrenArgs {
     const MIN_LEN: usize = NonnullDomainCheckpoint::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.checkpoint.encode(writer)?;
-        writer.put_int(self.need_results);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.need_results, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            checkpoint: NonnullDomainCheckpoint::decode(reader)?,
-            need_results: reader.int()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.checkpoint.decode_into(reader)?;
+        self.need_results = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19336,8 +19414,10 @@ impl Xdr for DomainCheckpointListAllChildrenRet {
         writer.put_int(self.ret);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { checkpoints: reader.elements(limits::DOMAIN_CHECKPOINT_LIST_MAX)?, ret: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.checkpoints = reader.elements(limits::DOMAIN_CHECKPOINT_LIST_MAX)?;
+        self.ret = reader.int()?;
+        Ok(())
     }
 }
 
@@ -19360,16 +19440,13 @@ impl Xdr for DomainCheckpointLookupByNameArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.name, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.name, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            name: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19393,8 +19470,8 @@ impl Xdr for DomainCheckpointLookupByNameRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.checkpoint.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { checkpoint: NonnullDomainCheckpoint::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.checkpoint.decode_into(reader)
     }
 }
 
@@ -19418,8 +19495,10 @@ impl Xdr for DomainCheckpointGetParentArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { checkpoint: NonnullDomainCheckpoint::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.checkpoint.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19443,8 +19522,8 @@ impl Xdr for DomainCheckpointGetParentRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.parent.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { parent: NonnullDomainCheckpoint::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.parent.decode_into(reader)
     }
 }
 
@@ -19468,8 +19547,10 @@ impl Xdr for DomainCheckpointDeleteArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { checkpoint: NonnullDomainCheckpoint::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.checkpoint.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19497,12 +19578,14 @@ impl Xdr for DomainGetGuestInfoArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uint(self.types);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.types, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, types: reader.uint()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.types = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19526,8 +19609,9 @@ impl Xdr for DomainGetGuestInfoRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_elements(&self.params, limits::DOMAIN_GUEST_INFO_PARAMS_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::DOMAIN_GUEST_INFO_PARAMS_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::DOMAIN_GUEST_INFO_PARAMS_MAX)?;
+        Ok(())
     }
 }
 
@@ -19551,8 +19635,10 @@ impl Xdr for ConnectSetIdentityArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::CONNECT_IDENTITY_PARAMS_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::CONNECT_IDENTITY_PARAMS_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19580,12 +19666,14 @@ impl Xdr for DomainAgentSetResponseTimeoutArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_int(self.timeout);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.timeout, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, timeout: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.timeout = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19610,8 +19698,9 @@ impl Xdr for DomainAgentSetResponseTimeoutRet {
         writer.put_int(self.result);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { result: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.result = reader.int()?;
+        Ok(())
     }
 }
 
@@ -19641,13 +19730,12 @@ impl Xdr for DomainBackupBeginArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            backup_xml: reader.string(limits::STRING_MAX)?,
-            checkpoint_xml: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.backup_xml, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.checkpoint_xml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19676,8 +19764,10 @@ impl Xdr for DomainBackupGetXmlDescArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19701,8 +19791,8 @@ impl Xdr for DomainBackupGetXmlDescRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.xml, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)
     }
 }
 
@@ -19730,19 +19820,16 @@ impl Xdr for DomainEventMemoryFailureMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_int(self.callback_id);
         self.dom.encode(writer)?;
-        writer.put_int(self.recipient);
-        writer.put_int(self.action);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.recipient, self.action, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            dom: NonnullDomain::decode(reader)?,
-            recipient: reader.int()?,
-            action: reader.int()?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.dom.decode_into(reader)?;
+        self.recipient = reader.int()?;
+        self.action = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19769,16 +19856,13 @@ impl Xdr for DomainAuthorizedSshKeysGetArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.user, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.user, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            user: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.user, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19802,8 +19886,9 @@ impl Xdr for DomainAuthorizedSshKeysGetRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.keys, limits::DOMAIN_AUTHORIZED_SSH_KEYS_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { keys: reader.strings(limits::DOMAIN_AUTHORIZED_SSH_KEYS_MAX, limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.keys = reader.strings(limits::DOMAIN_AUTHORIZED_SSH_KEYS_MAX, limits::STRING_MAX)?;
+        Ok(())
     }
 }
 
@@ -19833,13 +19918,12 @@ impl Xdr for DomainAuthorizedSshKeysSetArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            user: reader.string(limits::STRING_MAX)?,
-            keys: reader.strings(limits::DOMAIN_AUTHORIZED_SSH_KEYS_MAX, limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.user, limits::STRING_MAX)?;
+        self.keys = reader.strings(limits::DOMAIN_AUTHORIZED_SSH_KEYS_MAX, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19868,8 +19952,10 @@ impl Xdr for DomainGetMessagesArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19893,8 +19979,9 @@ impl Xdr for DomainGetMessagesRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_strings(&self.msgs, limits::DOMAIN_MESSAGES_MAX, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { msgs: reader.strings(limits::DOMAIN_MESSAGES_MAX, limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.msgs = reader.strings(limits::DOMAIN_MESSAGES_MAX, limits::STRING_MAX)?;
+        Ok(())
     }
 }
 
@@ -19917,12 +20004,14 @@ impl Xdr for DomainStartDirtyRateCalcArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_int(self.seconds);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.seconds, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, seconds: reader.int()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.seconds = reader.int()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19947,12 +20036,12 @@ pub struct NodeDeviceDefineXmlArgs {
 impl Xdr for NodeDeviceDefineXmlArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.xml_desc, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml_desc, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml_desc: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml_desc, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -19976,8 +20065,8 @@ impl Xdr for NodeDeviceDefineXmlRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dev.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dev: NonnullNodeDevice::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dev.decode_into(reader)
     }
 }
 
@@ -19997,12 +20086,12 @@ pub struct NodeDeviceUndefineArgs {
 impl Xdr for NodeDeviceUndefineArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.name, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.name, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -20027,12 +20116,12 @@ pub struct NodeDeviceCreateArgs {
 impl Xdr for NodeDeviceCreateArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.name, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.name, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -20057,12 +20146,12 @@ pub struct NwfilterDefineXmlFlagsArgs {
 impl Xdr for NwfilterDefineXmlFlagsArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.xml, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -20086,8 +20175,8 @@ impl Xdr for NwfilterDefineXmlFlagsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.nwfilter.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { nwfilter: NonnullNwfilter::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.nwfilter.decode_into(reader)
     }
 }
 
@@ -20107,12 +20196,12 @@ pub struct NetworkDefineXmlFlagsArgs {
 impl Xdr for NetworkDefineXmlFlagsArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.xml, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -20136,8 +20225,8 @@ impl Xdr for NetworkDefineXmlFlagsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { net: NonnullNetwork::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.net.decode_into(reader)
     }
 }
 
@@ -20157,8 +20246,8 @@ impl Xdr for NodeDeviceGetAutostartArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -20183,8 +20272,9 @@ impl Xdr for NodeDeviceGetAutostartRet {
         writer.put_int(self.autostart);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { autostart: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.autostart = reader.int()?;
+        Ok(())
     }
 }
 
@@ -20204,12 +20294,12 @@ pub struct NodeDeviceSetAutostartArgs {
 impl Xdr for NodeDeviceSetAutostartArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.name, limits::STRING_MAX)?;
-        writer.put_int(self.autostart);
-        Ok(())
+        writer.put_string_and(&self.name, limits::STRING_MAX, self.autostart)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)?, autostart: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.autostart = reader.int()?;
+        Ok(())
     }
 }
 
@@ -20234,8 +20324,8 @@ impl Xdr for NodeDeviceIsPersistentArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -20260,8 +20350,9 @@ impl Xdr for NodeDeviceIsPersistentRet {
         writer.put_int(self.persistent);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { persistent: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.persistent = reader.int()?;
+        Ok(())
     }
 }
 
@@ -20281,8 +20372,8 @@ impl Xdr for NodeDeviceIsActiveArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { name: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)
     }
 }
 
@@ -20307,8 +20398,9 @@ impl Xdr for NodeDeviceIsActiveRet {
         writer.put_int(self.active);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { active: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.active = reader.int()?;
+        Ok(())
     }
 }
 
@@ -20328,12 +20420,12 @@ pub struct NetworkCreateXmlFlagsArgs {
 impl Xdr for NetworkCreateXmlFlagsArgs {
     const MIN_LEN: usize = 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.xml, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { xml: reader.string(limits::STRING_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.xml, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -20357,8 +20449,8 @@ impl Xdr for NetworkCreateXmlFlagsRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { net: NonnullNetwork::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.net.decode_into(reader)
     }
 }
 
@@ -20384,17 +20476,14 @@ impl Xdr for DomainEventMemoryDeviceSizeChangeMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_int(self.callback_id);
         self.dom.encode(writer)?;
-        writer.put_string(&self.alias, limits::STRING_MAX)?;
-        writer.put_uhyper(self.size);
-        Ok(())
+        writer.put_string_and(&self.alias, limits::STRING_MAX, self.size)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            dom: NonnullDomain::decode(reader)?,
-            alias: reader.string(limits::STRING_MAX)?,
-            size: reader.uhyper()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.alias, limits::STRING_MAX)?;
+        self.size = reader.uhyper()?;
+        Ok(())
     }
 }
 
@@ -20425,12 +20514,11 @@ impl Xdr for DomainSetLaunchSecurityStateArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            params: reader.elements(limits::DOMAIN_LAUNCH_SECURITY_STATE_PARAMS_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.params = reader.elements(limits::DOMAIN_LAUNCH_SECURITY_STATE_PARAMS_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -20462,12 +20550,11 @@ impl Xdr for DomainSaveParamsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            params: reader.elements(limits::DOMAIN_SAVE_PARAMS_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.params = reader.elements(limits::DOMAIN_SAVE_PARAMS_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -20496,8 +20583,10 @@ impl Xdr for DomainRestoreParamsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { params: reader.elements(limits::DOMAIN_SAVE_PARAMS_MAX)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.params = reader.elements(limits::DOMAIN_SAVE_PARAMS_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -20526,8 +20615,10 @@ impl Xdr for DomainAbortJobFlagsArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -20555,16 +20646,13 @@ impl Xdr for DomainFdAssociateArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_string(&self.name, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.name, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            name: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -20606,15 +20694,14 @@ impl Xdr for NetworkSetMetadataArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            network: NonnullNetwork::decode(reader)?,
-            type_: reader.int()?,
-            metadata: reader.optional_string(limits::STRING_MAX)?,
-            key: reader.optional_string(limits::STRING_MAX)?,
-            uri: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.network.decode_into(reader)?;
+        self.type_ = reader.int()?;
+        reader.optional_string_into(&mut self.metadata, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.key, limits::STRING_MAX)?;
+        reader.optional_string_into(&mut self.uri, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -20650,13 +20737,12 @@ impl Xdr for NetworkGetMetadataArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            network: NonnullNetwork::decode(reader)?,
-            type_: reader.int()?,
-            uri: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.network.decode_into(reader)?;
+        self.type_ = reader.int()?;
+        reader.optional_string_into(&mut self.uri, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -20680,8 +20766,8 @@ impl Xdr for NetworkGetMetadataRet {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.metadata, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { metadata: reader.string(limits::STRING_MAX)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.metadata, limits::STRING_MAX)
     }
 }
 
@@ -20711,13 +20797,11 @@ impl Xdr for NetworkEventCallbackMetadataChangeMsg {
         writer.put_int(self.type_);
         writer.put_optional_string(self.nsuri.as_ref(), limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            net: NonnullNetwork::decode(reader)?,
-            type_: reader.int()?,
-            nsuri: reader.optional_string(limits::STRING_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.net.decode_into(reader)?;
+        self.type_ = reader.int()?;
+        reader.optional_string_into(&mut self.nsuri, limits::STRING_MAX)
     }
 }
 
@@ -20744,16 +20828,13 @@ impl Xdr for NodeDeviceUpdateArgs {
     const MIN_LEN: usize = 12;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)?;
-        writer.put_string(&self.xml_desc, limits::STRING_MAX)?;
-        writer.put_uint(self.flags);
-        Ok(())
+        writer.put_string_and(&self.xml_desc, limits::STRING_MAX, self.flags)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            name: reader.string(limits::STRING_MAX)?,
-            xml_desc: reader.string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.name, limits::STRING_MAX)?;
+        reader.string_into(&mut self.xml_desc, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -20782,12 +20863,14 @@ impl Xdr for DomainGraphicsReloadArgs {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 8;
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
-        writer.put_uint(self.type_);
-        writer.put_uint(self.flags);
+        writer.put_fixed((self.type_, self.flags));
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, type_: reader.uint()?, flags: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.type_ = reader.uint()?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -20812,8 +20895,8 @@ impl Xdr for DomainGetAutostartOnceArgs {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)
     }
 }
 
@@ -20838,8 +20921,9 @@ impl Xdr for DomainGetAutostartOnceRet {
         writer.put_int(self.autostart);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { autostart: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.autostart = reader.int()?;
+        Ok(())
     }
 }
 
@@ -20863,8 +20947,10 @@ impl Xdr for DomainSetAutostartOnceArgs {
         writer.put_int(self.autostart);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { dom: NonnullDomain::decode(reader)?, autostart: reader.int()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        self.autostart = reader.int()?;
+        Ok(())
     }
 }
 
@@ -20899,13 +20985,12 @@ impl Xdr for DomainSetThrottleGroupArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            group: reader.string(limits::STRING_MAX)?,
-            params: reader.elements(limits::DOMAIN_BLOCK_IO_TUNE_PARAMETERS_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.group, limits::STRING_MAX)?;
+        self.params = reader.elements(limits::DOMAIN_BLOCK_IO_TUNE_PARAMETERS_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -20937,12 +21022,11 @@ impl Xdr for DomainDelThrottleGroupArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            group: reader.optional_string(limits::STRING_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.optional_string_into(&mut self.group, limits::STRING_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -20981,14 +21065,12 @@ impl Xdr for DomainEventNicMacChangeMsg {
         writer.put_string(&self.old_mac, limits::STRING_MAX)?;
         writer.put_string(&self.new_mac, limits::STRING_MAX)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            dom: NonnullDomain::decode(reader)?,
-            alias: reader.string(limits::STRING_MAX)?,
-            old_mac: reader.string(limits::STRING_MAX)?,
-            new_mac: reader.string(limits::STRING_MAX)?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.alias, limits::STRING_MAX)?;
+        reader.string_into(&mut self.old_mac, limits::STRING_MAX)?;
+        reader.string_into(&mut self.new_mac, limits::STRING_MAX)
     }
 }
 
@@ -21019,8 +21101,11 @@ impl Xdr for DomainEventVcpuRemovedMsg {
         writer.put_uint(self.vcpuid);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { callback_id: reader.int()?, dom: NonnullDomain::decode(reader)?, vcpuid: reader.uint()? })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.dom.decode_into(reader)?;
+        self.vcpuid = reader.uint()?;
+        Ok(())
     }
 }
 
@@ -21053,19 +21138,15 @@ impl Xdr for DomainEventCallbackChannelLifecycleMsg {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_int(self.callback_id);
         self.dom.encode(writer)?;
-        writer.put_string(&self.channel_name, limits::STRING_MAX)?;
-        writer.put_int(self.state);
-        writer.put_int(self.reason);
-        Ok(())
+        writer.put_string_and(&self.channel_name, limits::STRING_MAX, (self.state, self.reason))
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            callback_id: reader.int()?,
-            dom: NonnullDomain::decode(reader)?,
-            channel_name: reader.string(limits::STRING_MAX)?,
-            state: reader.int()?,
-            reason: reader.int()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.callback_id = reader.int()?;
+        self.dom.decode_into(reader)?;
+        reader.string_into(&mut self.channel_name, limits::STRING_MAX)?;
+        self.state = reader.int()?;
+        self.reason = reader.int()?;
+        Ok(())
     }
 }
 
@@ -21099,13 +21180,12 @@ impl Xdr for DomainAnnounceInterfaceArgs {
         writer.put_uint(self.flags);
         Ok(())
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            dom: NonnullDomain::decode(reader)?,
-            device: reader.optional_string(limits::STRING_MAX)?,
-            params: reader.elements(limits::DOMAIN_ANNOUNCE_INTERFACE_PARAMS_MAX)?,
-            flags: reader.uint()?,
-        })
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        self.dom.decode_into(reader)?;
+        reader.optional_string_into(&mut self.device, limits::STRING_MAX)?;
+        self.params = reader.elements(limits::DOMAIN_ANNOUNCE_INTERFACE_PARAMS_MAX)?;
+        self.flags = reader.uint()?;
+        Ok(())
     }
 }
 

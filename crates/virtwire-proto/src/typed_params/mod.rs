@@ -42,7 +42,7 @@ pub const FIELD_LENGTH_MAX: usize = 79;
 /// A name and its value: libvirt's `virTypedParameter`, and `remote_typed_param` and `admin_typed_param` on the
 /// wire, which have one form.
 #[doc(alias("virTypedParameter", "remote_typed_param", "admin_typed_param"))]
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct TypedParam {
     /// The name. In one list it may stand more than once, where the API in question says so.
     pub field: Text,
@@ -81,17 +81,29 @@ impl fmt::Display for TypedParam {
 impl Xdr for TypedParam {
     const MIN_LEN: usize = 12;
 
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_string(&self.field, STRING_MAX)?;
-        self.value.encode(writer)
+        // As the field and then the value, but in one go: there are tens of thousands in a reply of statistics.
+        let (field, kind) = (&self.field, self.value.kind() as i32);
+        match self.value {
+            TypedValue::Int(value) | TypedValue::Boolean(value) => {
+                writer.put_string_and(field, STRING_MAX, (kind, value))
+            }
+            TypedValue::Uint(value) => writer.put_string_and(field, STRING_MAX, (kind, value)),
+            TypedValue::Llong(value) => writer.put_string_and(field, STRING_MAX, (kind, value)),
+            TypedValue::Ullong(value) => writer.put_string_and(field, STRING_MAX, (kind, value)),
+            TypedValue::Double(value) => writer.put_string_and(field, STRING_MAX, (kind, value)),
+            TypedValue::String(ref value) => {
+                writer.put_string_and(field, STRING_MAX, kind)?;
+                writer.put_string(value, STRING_MAX)
+            }
+        }
     }
 
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let field = reader.string(STRING_MAX)?;
-        let value = TypedValue::decode(reader)?;
-        Ok(Self { field, value })
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.string_into(&mut self.field, STRING_MAX)?;
+        self.value.decode_into(reader)
     }
 }
 

@@ -120,33 +120,45 @@ impl Xdr for TypedValue {
 
     #[inline]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_int(self.kind() as i32);
-        match self {
-            Self::Int(value) | Self::Boolean(value) => writer.put_int(*value),
-            Self::Uint(value) => writer.put_uint(*value),
-            Self::Llong(value) => writer.put_hyper(*value),
-            Self::Ullong(value) => writer.put_uhyper(*value),
-            Self::Double(value) => writer.put_double(*value),
-            Self::String(value) => return writer.put_string(value, STRING_MAX),
+        let kind = self.kind() as i32;
+        match *self {
+            Self::Int(value) | Self::Boolean(value) => writer.put_fixed((kind, value)),
+            Self::Uint(value) => writer.put_fixed((kind, value)),
+            Self::Llong(value) => writer.put_fixed((kind, value)),
+            Self::Ullong(value) => writer.put_fixed((kind, value)),
+            Self::Double(value) => writer.put_fixed((kind, value)),
+            Self::String(ref value) => {
+                writer.put_fixed(kind);
+                return writer.put_string(value, STRING_MAX);
+            }
         }
         Ok(())
     }
 
-    #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    #[inline(always)]
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
         match reader.int()? {
-            1 => reader.int().map(Self::Int),
-            2 => reader.uint().map(Self::Uint),
-            3 => reader.hyper().map(Self::Llong),
-            4 => reader.uhyper().map(Self::Ullong),
-            5 => reader.double().map(Self::Double),
-            6 => reader.int().map(Self::Boolean),
-            7 => reader.string(STRING_MAX).map(Self::String),
+            1 => *self = Self::Int(reader.int()?),
+            2 => *self = Self::Uint(reader.uint()?),
+            3 => *self = Self::Llong(reader.hyper()?),
+            4 => *self = Self::Ullong(reader.uhyper()?),
+            5 => *self = Self::Double(reader.double()?),
+            6 => *self = Self::Boolean(reader.int()?),
+            7 => *self = Self::String(reader.string(STRING_MAX)?),
             value => {
                 let union = "remote_typed_param_value";
-                Err(reader.error(4, DecodeErrorKind::UnknownDiscriminant { union, value }))
+                return Err(reader.error(4, DecodeErrorKind::UnknownDiscriminant { union, value }));
             }
         }
+        Ok(())
+    }
+}
+
+impl Default for TypedValue {
+    /// The `int` 0.
+    #[inline]
+    fn default() -> Self {
+        Self::Int(0)
     }
 }
 

@@ -228,19 +228,19 @@ impl Uri {
             percent::encode(out, user.as_bytes(), percent::is_user);
             out.push('@');
         }
-        match self.host.as_deref() {
-            Some(host) if host.contains(':') => {
-                let (address, zone) = host.split_once('%').map_or((host, None), |(a, z)| (a, Some(z)));
-                out.push('[');
-                out.push_str(address);
-                if let Some(zone) = zone {
-                    out.push_str("%25");
-                    percent::encode(out, zone.as_bytes(), percent::is_unreserved);
+        if let Some(host) = self.host.as_deref() {
+            match parse::ipv6_with_zone(host) {
+                Some((address, zone)) => {
+                    out.push('[');
+                    out.push_str(address);
+                    if let Some(zone) = zone {
+                        out.push_str("%25");
+                        percent::encode(out, zone.as_bytes(), percent::is_unreserved);
+                    }
+                    out.push(']');
                 }
-                out.push(']');
+                None => percent::encode(out, host.as_bytes(), percent::is_host),
             }
-            Some(host) => percent::encode(out, host.as_bytes(), percent::is_host),
-            None => {}
         }
         if let Some(port) = self.port {
             // Writing to a String cannot fail.

@@ -85,6 +85,13 @@ fn split_off(text: &str, mark: char) -> (&str, Option<&str>) {
     text.split_once(mark).map_or((text, None), |(front, back)| (front, Some(back)))
 }
 
+/// An IPv6 address, decoded, and its zone id if it has one: a host that is written in brackets. A host that merely has
+/// colons, which were escaped, is none.
+pub(super) fn ipv6_with_zone(host: &str) -> Option<(&str, Option<&str>)> {
+    let (address, zone) = split_off(host, '%');
+    (address.parse::<Ipv6Addr>().is_ok() && zone != Some("")).then_some((address, zone))
+}
+
 /// What stands between the two slashes and the path.
 #[derive(Default)]
 struct Authority {

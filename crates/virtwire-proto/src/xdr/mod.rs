@@ -17,10 +17,12 @@
 //! | NaN, infinities, −0.0 | survive bit for bit | the same |
 //! | bytes behind a payload | ignored, as libvirt does; [`Reader::remaining`] tells | none |
 
+mod fixed;
 mod reader;
 mod text;
 mod writer;
 
+pub use fixed::Fixed;
 pub use reader::{DecodeError, DecodeErrorKind, DecodeFailure, Reader};
 pub use text::Text;
 pub use writer::{EncodeError, EncodeFailure, Writer};
@@ -33,7 +35,9 @@ use uuid::Uuid;
 ///
 /// Strings, opaque data and arrays carry a maximum that belongs to the place where they stand rather than to
 /// their type, so they are read and written by the methods of [`Reader`] and [`Writer`] that take it.
-pub trait Xdr: Sized {
+// Values are decoded in place: an element of a reply's long array is written where it stays, rather than put
+// together on the stack, field by field, and then moved, which stalls on every one.
+pub trait Xdr: Default {
     /// The fewest bytes that a value takes on the wire. What bounds how many elements a count may announce.
     const MIN_LEN: usize;
 
@@ -43,11 +47,23 @@ pub trait Xdr: Sized {
     /// [`EncodeError`] where a string, opaque or array is longer than its maximum in libvirt's definitions.
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError>;
 
+    /// Takes one value from the front of what is left, in place of this one.
+    ///
+    /// # Errors
+    /// [`DecodeError`] where bytes are missing, a maximum is passed or a union's discriminant is not known. Which
+    /// parts of this value are replaced then is not defined.
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError>;
+
     /// Takes one value from the front of what is left.
     ///
     /// # Errors
-    /// [`DecodeError`] where bytes are missing, a maximum is passed or a union's discriminant is not known.
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
+    /// As [`Xdr::decode_into`].
+    #[inline]
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut value = Self::default();
+        value.decode_into(reader)?;
+        Ok(value)
+    }
 }
 
 macro_rules! words {
@@ -60,8 +76,9 @@ macro_rules! words {
                 Ok(())
             }
             #[inline]
-            fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-                reader.$read()
+            fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+                *self = reader.$read()?;
+                Ok(())
             }
         }
     )*};
@@ -84,7 +101,7 @@ impl Xdr for () {
     fn encode(&self, _: &mut Writer<'_>) -> Result<(), EncodeError> {
         Ok(())
     }
-    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn decode_into(&mut self, _: &mut Reader<'_>) -> Result<(), DecodeError> {
         Ok(())
     }
 }
@@ -93,12 +110,13 @@ impl Xdr for Uuid {
     const MIN_LEN: usize = 16;
     #[inline]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        writer.put_fixed_opaque(self.as_bytes());
+        writer.put_fixed(*self);
         Ok(())
     }
     #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.fixed_opaque().map(Uuid::from_bytes)
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        *self = Uuid::from_bytes(*reader.fixed_opaque()?);
+        Ok(())
     }
 }
 
@@ -111,8 +129,9 @@ impl<T: Xdr> Xdr for Option<T> {
         self.as_ref().map_or(Ok(()), |value| value.encode(writer))
     }
     #[inline]
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        if reader.uint()? == 0 { Ok(None) } else { T::decode(reader).map(Some) }
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        *self = None;
+        if reader.uint()? == 0 { Ok(()) } else { self.insert(T::default()).decode_into(reader) }
     }
 }
 
@@ -121,8 +140,8 @@ impl<T: Xdr> Xdr for Box<T> {
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         T::encode(self, writer)
     }
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        T::decode(reader).map(Box::new)
+    fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        T::decode_into(self, reader)
     }
 }
 

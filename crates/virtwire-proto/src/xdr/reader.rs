@@ -127,9 +127,9 @@ impl<'a> Reader<'a> {
     }
 
     #[inline(always)]
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+    fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], DecodeError> {
         match self.rest.split_first_chunk() {
-            Some((&array, rest)) => {
+            Some((array, rest)) => {
                 self.rest = rest;
                 Ok(array)
             }
@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
     /// Fewer than 4 bytes are left.
     #[inline]
     pub fn int(&mut self) -> Result<i32, DecodeError> {
-        self.array().map(i32::from_be_bytes)
+        self.array().map(|bytes| i32::from_be_bytes(*bytes))
     }
 
     /// An `unsigned int`.
@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
     /// Fewer than 4 bytes are left.
     #[inline]
     pub fn uint(&mut self) -> Result<u32, DecodeError> {
-        self.array().map(u32::from_be_bytes)
+        self.array().map(|bytes| u32::from_be_bytes(*bytes))
     }
 
     /// A `hyper`.
@@ -161,7 +161,7 @@ impl<'a> Reader<'a> {
     /// Fewer than 8 bytes are left.
     #[inline]
     pub fn hyper(&mut self) -> Result<i64, DecodeError> {
-        self.array().map(i64::from_be_bytes)
+        self.array().map(|bytes| i64::from_be_bytes(*bytes))
     }
 
     /// An `unsigned hyper`.
@@ -170,7 +170,7 @@ impl<'a> Reader<'a> {
     /// Fewer than 8 bytes are left.
     #[inline]
     pub fn uhyper(&mut self) -> Result<u64, DecodeError> {
-        self.array().map(u64::from_be_bytes)
+        self.array().map(|bytes| u64::from_be_bytes(*bytes))
     }
 
     /// A `short`: the low bits of a word.
@@ -215,7 +215,7 @@ impl<'a> Reader<'a> {
     /// Fewer than 8 bytes are left.
     #[inline]
     pub fn double(&mut self) -> Result<f64, DecodeError> {
-        self.array().map(f64::from_be_bytes)
+        self.array().map(|bytes| f64::from_be_bytes(*bytes))
     }
 
     /// Opaque data of a fixed length that is a multiple of 4.
@@ -223,7 +223,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Fewer than `N` bytes are left.
     #[inline]
-    pub fn fixed_opaque<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+    pub fn fixed_opaque<const N: usize>(&mut self) -> Result<&'a [u8; N], DecodeError> {
         const { assert!(N.is_multiple_of(4), "libvirt defines no fixed opaque data that needs padding") };
         self.array()
     }
@@ -256,19 +256,33 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The string or its padding is not all there, or is longer than `max`.
-    #[inline(always)]
+    #[inline]
     pub fn string(&mut self, max: u32) -> Result<Text, DecodeError> {
-        let (bytes, len) = self.counted("a string", max)?;
-        match Text::short(bytes, len) {
-            Some(text) => Ok(text),
-            None => Ok(self.long_string(bytes, len)),
-        }
+        let mut text = Text::default();
+        self.string_into(&mut text, max)?;
+        Ok(text)
     }
 
-    fn long_string(&mut self, bytes: &[u8], len: usize) -> Text {
+    /// A string of at most `max` bytes, in place of `text`.
+    ///
+    /// # Errors
+    /// As [`Reader::string`].
+    #[inline(always)]
+    pub fn string_into(&mut self, text: &mut Text, max: u32) -> Result<(), DecodeError> {
+        let (bytes, len) = self.counted("a string", max)?;
+        if len <= Text::SHORT {
+            text.set_short(bytes, len);
+        } else {
+            self.long_string_into(text, bytes, len);
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn long_string_into(&mut self, text: &mut Text, bytes: &[u8], len: usize) {
         let range = self.range(bytes, len);
         let memory = self.shared.get_or_insert_with(|| Arc::new(self.payload.clone()));
-        Text::shared(memory, range)
+        *text = Text::shared(memory, range);
     }
 
     /// An optional string of at most `max` bytes.
@@ -277,7 +291,19 @@ impl<'a> Reader<'a> {
     /// As [`Reader::string`].
     #[inline]
     pub fn optional_string(&mut self, max: u32) -> Result<Option<Text>, DecodeError> {
-        if self.uint()? == 0 { Ok(None) } else { self.string(max).map(Some) }
+        let mut text = None;
+        self.optional_string_into(&mut text, max)?;
+        Ok(text)
+    }
+
+    /// An optional string of at most `max` bytes, in place of `text`.
+    ///
+    /// # Errors
+    /// As [`Reader::string`].
+    #[inline]
+    pub fn optional_string_into(&mut self, text: &mut Option<Text>, max: u32) -> Result<(), DecodeError> {
+        *text = None;
+        if self.uint()? == 0 { Ok(()) } else { self.string_into(text.insert(Text::default()), max) }
     }
 
     /// Opaque data of at most `max` bytes.
@@ -309,14 +335,10 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The count is over `max` or over what the bytes that are left could hold, or an element is in error.
-    #[inline(always)]
+    #[inline]
     pub fn elements<T: Xdr>(&mut self, max: u32) -> Result<Vec<T>, DecodeError> {
         let count = self.count(max, const { if T::MIN_LEN == 0 { 4 } else { T::MIN_LEN } })?;
-        let mut elements = Vec::with_capacity(count);
-        for _ in 0..count {
-            elements.push(T::decode(self)?);
-        }
-        Ok(elements)
+        self.each(count, T::decode_into)
     }
 
     /// An array of at most `max` strings of at most `max_len` bytes each.
@@ -325,11 +347,27 @@ impl<'a> Reader<'a> {
     /// As [`Reader::elements`].
     pub fn strings(&mut self, max: u32, max_len: u32) -> Result<Vec<Text>, DecodeError> {
         let count = self.count(max, 4)?;
-        let mut strings = Vec::with_capacity(count);
-        for _ in 0..count {
-            strings.push(self.string(max_len)?);
+        self.each(count, |text, reader| reader.string_into(text, max_len))
+    }
+
+    /// This many elements, decoded where they stay.
+    #[inline(always)]
+    fn each<T: Default>(
+        &mut self,
+        count: usize,
+        mut decode: impl FnMut(&mut T, &mut Self) -> Result<(), DecodeError>,
+    ) -> Result<Vec<T>, DecodeError> {
+        /// As many at a time as stay in the nearest cache between being made and being decoded.
+        const BATCH: usize = 32;
+        let mut elements = Vec::with_capacity(count);
+        while elements.len() < count {
+            let done = elements.len();
+            elements.resize_with(count.min(done + BATCH), T::default);
+            for element in &mut elements[done..] {
+                decode(element, self)?;
+            }
         }
-        Ok(strings)
+        Ok(elements)
     }
 
     /// `char<max>`: a count, then a word for each character.
@@ -338,11 +376,9 @@ impl<'a> Reader<'a> {
     /// As [`Reader::elements`].
     pub fn chars(&mut self, max: u32) -> Result<Bytes, DecodeError> {
         let count = self.count(max, 4)?;
-        let mut chars = Vec::with_capacity(count);
-        for _ in 0..count {
-            chars.push(self.uchar()?);
-        }
-        Ok(chars.into())
+        let (words, rest) = self.rest.split_at(4 * count);
+        self.rest = rest;
+        Ok(words.chunks_exact(4).map(|word| word[3]).collect())
     }
 
     /// `char[N]`: a word for each character, without a count.

@@ -34,42 +34,38 @@ use core::str::Utf8Error;
 #[derive(Clone)]
 pub struct Text(Repr);
 
+// The layout is laid down, with the characters of both forms at multiples of 4, so that they are moved in words.
 #[derive(Clone)]
+#[repr(u8)]
 enum Repr {
     /// The string, and bytes of no meaning behind it.
-    Short { len: u8, bytes: [[u8; 4]; Text::WORDS] },
+    Short { len: u8, _padding: [u8; 2], bytes: [u8; Text::SHORT] },
     /// A part of a payload, which is far below 4 GiB, or of memory of its own.
-    Shared { memory: Arc<Bytes>, start: u32, len: u32 },
+    Shared { start: u32, memory: Arc<Bytes>, len: u32 },
+}
+
+impl Repr {
+    const EMPTY: Self = Self::Short { len: 0, _padding: [0; 2], bytes: [0; Text::SHORT] };
 }
 
 impl Text {
     /// How long a string is that is stored in place, at most, in bytes.
-    pub(super) const SHORT: usize = 4 * Self::WORDS;
-    const WORDS: usize = 5;
+    pub(super) const SHORT: usize = 20;
 
-    /// The string of `len` bytes at the front of `bytes`, if it is short. What is behind it may be copied too:
-    /// a copy of constant length is the faster one.
+    /// Becomes the string of `len` bytes, which are at most [`Self::SHORT`], at the front of `from`. What is behind
+    /// it may be copied too: a copy of constant length is the faster one.
     #[inline(always)]
-    pub(super) fn short(bytes: &[u8], len: usize) -> Option<Self> {
-        if len > Self::SHORT {
-            return None;
+    pub(super) fn set_short(&mut self, from: &[u8], count: usize) {
+        if let Repr::Shared { .. } = self.0 {
+            self.0 = Repr::EMPTY;
         }
-        // The copy is of constant length, so that a decoded string goes from payload to its place in one go.
-        let padded;
-        let chunk: &[u8; Self::SHORT] = match bytes.first_chunk() {
-            Some(chunk) => chunk,
-            None => {
-                padded = Self::padded(bytes);
-                &padded
+        if let Repr::Short { len, bytes, .. } = &mut self.0 {
+            *len = count as u8;
+            match from.first_chunk() {
+                Some(chunk) => *bytes = *chunk,
+                None => *bytes = Self::padded(from),
             }
-        };
-        let mut words = [[0; 4]; Self::WORDS];
-        let mut i = 0;
-        while i < Self::WORDS {
-            words[i] = [chunk[4 * i], chunk[4 * i + 1], chunk[4 * i + 2], chunk[4 * i + 3]];
-            i += 1;
         }
-        Some(Self(Repr::Short { len: len as u8, bytes: words }))
     }
 
     #[cold]
@@ -81,9 +77,10 @@ impl Text {
 
     /// The bytes of a string that is stored in place, bytes of no meaning behind it, and its length.
     #[inline]
-    pub(super) fn as_short(&self) -> Option<(&[u8], usize)> {
+    pub(super) fn as_short(&self) -> Option<(&[u8; Self::SHORT], usize)> {
         match &self.0 {
-            Repr::Short { len, bytes } => Some((bytes.as_flattened(), usize::from(*len))),
+            // The length is never more: this tells the compiler.
+            Repr::Short { len, bytes, .. } => Some((bytes, usize::from(*len).min(Self::SHORT))),
             Repr::Shared { .. } => None,
         }
     }
@@ -99,7 +96,7 @@ impl Text {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
-            Repr::Short { len, bytes } => &bytes.as_flattened()[..usize::from(*len)],
+            Repr::Short { len, bytes, .. } => &bytes[..usize::from(*len)],
             Repr::Shared { memory, start, len } => &memory[*start as usize..][..*len as usize],
         }
     }
@@ -141,16 +138,22 @@ impl From<Bytes> for Text {
     /// # Panics
     /// If there are 4 GiB or more: no message of the protocol can carry them.
     fn from(bytes: Bytes) -> Self {
-        Self::short(&bytes, bytes.len()).unwrap_or_else(|| {
-            let len = u32::try_from(bytes.len()).expect("a string of the protocol is shorter than 4 GiB");
-            Self(Repr::Shared { memory: Arc::new(bytes), start: 0, len })
-        })
+        if bytes.len() <= Self::SHORT {
+            return Self::from(&bytes[..]);
+        }
+        let len = u32::try_from(bytes.len()).expect("a string of the protocol is shorter than 4 GiB");
+        Self(Repr::Shared { memory: Arc::new(bytes), start: 0, len })
     }
 }
 
 impl From<&[u8]> for Text {
     fn from(bytes: &[u8]) -> Self {
-        Self::short(bytes, bytes.len()).unwrap_or_else(|| Self::from(Bytes::copy_from_slice(bytes)))
+        if bytes.len() > Self::SHORT {
+            return Self::from(Bytes::copy_from_slice(bytes));
+        }
+        let mut text = Self::default();
+        text.set_short(bytes, bytes.len());
+        text
     }
 }
 
@@ -185,8 +188,9 @@ impl From<Cow<'_, str>> for Text {
 }
 
 impl Default for Text {
+    #[inline]
     fn default() -> Self {
-        Self(Repr::Short { len: 0, bytes: [[0; 4]; Self::WORDS] })
+        Self(Repr::EMPTY)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Appends values to a buffer.
 
-use super::{Text, Xdr};
+use super::{Fixed, Text, Xdr};
 use alloc::boxed::Box;
 use bytes::BytesMut;
 use core::ops::Deref;
@@ -47,6 +47,9 @@ fn too_long(what: &'static str, count: usize, max: u32) -> EncodeError {
     EncodeError(Box::new(EncodeFailure { what, count, max }))
 }
 
+/// How long a word is, in bytes.
+const WORD: usize = 4;
+
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
         self.buffer.truncate(self.position);
@@ -57,108 +60,133 @@ impl<'a> Writer<'a> {
     /// How many bytes of the buffer's capacity are made ready at first: as many as most calls take.
     const WINDOW: usize = 256;
 
+    /// How many bytes are made ready at a time from then on, at most: they are still near when they are written.
+    const CHUNK: usize = 4096;
+
+    /// From this length on bytes are appended, without room being made ready for them first.
+    const LONG: usize = 256;
+
     /// A writer that appends to `buffer`.
+    #[inline]
     pub fn new(buffer: &'a mut BytesMut) -> Self {
         let position = buffer.len();
         buffer.resize(buffer.capacity().min(position + Self::WINDOW), 0);
         Self { buffer, position }
     }
 
-    /// Room for `len` more bytes.
-    #[inline]
+    /// The next `len` bytes.
+    #[inline(always)]
     fn room(&mut self, len: usize) -> &mut [u8] {
-        if self.buffer.len() - self.position < len {
+        let end = self.position + len;
+        if self.buffer.len() < end {
             self.grow(len);
         }
-        &mut self.buffer[self.position..]
+        &mut self.buffer[self.position..end]
     }
 
     #[cold]
+    #[inline(never)]
     fn grow(&mut self, len: usize) {
-        self.buffer.resize(self.position + len.max(self.position).max(Self::WINDOW), 0);
-    }
-
-    #[inline]
-    fn put_array<const N: usize>(&mut self, bytes: [u8; N]) {
-        self.room(N)[..N].copy_from_slice(&bytes);
-        self.position += N;
+        let ahead = self.position.clamp(Self::WINDOW, Self::CHUNK);
+        self.buffer.resize(self.position + len + ahead, 0);
     }
 
     /// Appends bytes that are encoded already.
     pub fn put_raw(&mut self, bytes: &[u8]) {
-        self.room(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        if bytes.len() < Self::LONG {
+            self.room(bytes.len()).copy_from_slice(bytes);
+        } else {
+            self.buffer.truncate(self.position);
+            self.buffer.extend_from_slice(bytes);
+        }
         self.position += bytes.len();
+    }
+
+    /// Appends a value of a fixed length, or several in a tuple.
+    #[inline(always)]
+    pub fn put_fixed<F: Fixed>(&mut self, value: F) {
+        value.write(self.room(F::LEN));
+        self.position += F::LEN;
     }
 
     /// Appends an `int`.
     #[inline]
     pub fn put_int(&mut self, value: i32) {
-        self.put_array(value.to_be_bytes());
+        self.put_fixed(value);
     }
 
     /// Appends an `unsigned int`.
     #[inline]
     pub fn put_uint(&mut self, value: u32) {
-        self.put_array(value.to_be_bytes());
+        self.put_fixed(value);
     }
 
     /// Appends a `hyper`.
     #[inline]
     pub fn put_hyper(&mut self, value: i64) {
-        self.put_array(value.to_be_bytes());
+        self.put_fixed(value);
     }
 
     /// Appends an `unsigned hyper`.
     #[inline]
     pub fn put_uhyper(&mut self, value: u64) {
-        self.put_array(value.to_be_bytes());
+        self.put_fixed(value);
     }
 
     /// Appends a `short`, sign-extended to a word.
     #[inline]
     pub fn put_short(&mut self, value: i16) {
-        self.put_int(value.into());
+        self.put_fixed(value);
     }
 
     /// Appends an `unsigned short`, zero-extended to a word.
     #[inline]
     pub fn put_ushort(&mut self, value: u16) {
-        self.put_uint(value.into());
+        self.put_fixed(value);
     }
 
     /// Appends a `char`, sign-extended to a word as C does on x86.
     #[inline]
     pub fn put_char(&mut self, value: i8) {
-        self.put_int(value.into());
+        self.put_fixed(value);
     }
 
     /// Appends an `unsigned char`, zero-extended to a word.
     #[inline]
     pub fn put_uchar(&mut self, value: u8) {
-        self.put_uint(value.into());
+        self.put_fixed(value);
     }
 
     /// Appends a `double`, bit for bit.
     #[inline]
     pub fn put_double(&mut self, value: f64) {
-        self.put_array(value.to_be_bytes());
+        self.put_fixed(value);
     }
 
     /// Appends opaque data of a fixed length that is a multiple of 4.
     #[inline]
     pub fn put_fixed_opaque<const N: usize>(&mut self, value: &[u8; N]) {
         const { assert!(N.is_multiple_of(4), "libvirt defines no fixed opaque data that needs padding") };
-        self.put_array(*value);
+        self.room(N).copy_from_slice(value);
+        self.position += N;
     }
 
     #[inline]
     fn put_counted(&mut self, what: &'static str, bytes: &[u8], max: u32) -> Result<(), EncodeError> {
         self.put_count(what, bytes.len(), max)?;
-        let padded = bytes.len().next_multiple_of(4);
-        let room = self.room(padded);
-        room[..bytes.len()].copy_from_slice(bytes);
-        room[bytes.len()..padded].fill(0);
-        self.position += padded;
+        let padded = bytes.len().next_multiple_of(WORD);
+        if bytes.len() < Self::LONG {
+            // The last word first, so that what is behind the bytes is zero.
+            let room = self.room(padded);
+            if let Some(last) = room.last_chunk_mut::<WORD>() {
+                *last = [0; WORD];
+            }
+            room[..bytes.len()].copy_from_slice(bytes);
+            self.position += padded;
+        } else {
+            self.put_raw(bytes);
+            self.put_raw(&[0; WORD][..padded - bytes.len()]);
+        }
         Ok(())
     }
 
@@ -177,19 +205,37 @@ impl<'a> Writer<'a> {
     /// The string is longer.
     #[inline]
     pub fn put_string(&mut self, value: &Text, max: u32) -> Result<(), EncodeError> {
-        const WORD: usize = size_of::<u32>();
+        self.put_string_and(value, max, ())
+    }
+
+    /// Appends a string of at most `max` bytes, and behind it `then`: room is looked for once.
+    ///
+    /// # Errors
+    /// The string is longer.
+    #[inline(always)]
+    pub fn put_string_and<F: Fixed>(&mut self, value: &Text, max: u32, then: F) -> Result<(), EncodeError> {
         match value.as_short() {
             Some((chunk, len)) if len <= max as usize => {
-                // Three copies of constant length, the later over the end of the earlier.
-                let room = self.room(WORD + Text::SHORT + WORD);
+                // Copies of constant length, the later over the end of the earlier.
+                let end = WORD + (len + WORD - 1) / WORD * WORD;
+                let room = self.room(WORD + Text::SHORT + WORD + F::LEN);
                 room[..WORD].copy_from_slice(&(len as u32).to_be_bytes());
                 room[WORD..][..Text::SHORT].copy_from_slice(chunk);
                 room[WORD + len..][..WORD].fill(0);
-                self.position += WORD + len.next_multiple_of(4);
-                Ok(())
+                then.write(&mut room[end..][..F::LEN]);
+                self.position += end + F::LEN;
             }
-            _ => self.put_counted("a string", value.as_bytes(), max),
+            _ => {
+                self.put_long_string(value, max)?;
+                self.put_fixed(then);
+            }
         }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn put_long_string(&mut self, value: &Text, max: u32) -> Result<(), EncodeError> {
+        self.put_counted("a string", value.as_bytes(), max)
     }
 
     /// Appends an optional string of at most `max` bytes.

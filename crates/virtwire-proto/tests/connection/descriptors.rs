@@ -244,12 +244,12 @@ fn those_of_a_call_cancelled_before_its_turn_are_closed() {
 fn those_of_a_call_that_waits_its_turn_go_with_it() {
     each_split_of_a_pair(|pair| {
         let mut watch = Watch::default();
-        for _ in 0..5 {
+        for _ in 0..4 {
             pair.client.call(&VERSION, Time::START).unwrap();
         }
         pair.client.call_with(&graphics(), options(watch.descriptors(2)), Time::START).unwrap();
         let id = pair.called().id;
-        for _ in 0..4 {
+        for _ in 0..3 {
             pair.server.called();
         }
         pair.server.no_event();

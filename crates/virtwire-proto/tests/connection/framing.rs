@@ -121,7 +121,7 @@ fn a_type_or_status_that_is_not_known_is_reported_and_dropped() {
         assert_eq!(
             failed.to_string(),
             "expected a reply to remote.connect_get_lib_version, \
-             got reply status 3 of procedure 157 of program 0x20008086 version 1, serial 1"
+             got REPLY 3 of procedure 157 of program 0x20008086 version 1, serial 1"
         );
         assert_eq!(client.close_reason(), None);
     });

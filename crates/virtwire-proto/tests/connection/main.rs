@@ -21,7 +21,7 @@
 //! | 15 unknown program, version, type, status, procedure | `refusals`, `framing` |
 //! | 16 padding, trailing bytes, discriminants, counts | `payloads`; memory in `tests/memory.rs` |
 //! | 17 fewer or more descriptors than announced | `descriptors` |
-//! | 18 PING at any time, silence, more than 5 calls | `keepalive`, `calls::what_passes_the_cap_waits_its_turn` |
+//! | 18 PING at any time, silence, more calls than the cap | `keepalive`, `calls::what_passes_the_cap_waits_its_turn` |
 //! | 19 32 MiB, and one more | `limits` |
 //! | 20 TLS's confirmation byte | needs TLS: the transports' tests |
 //! | 21 modes, sockets, read-only, modular daemons | need daemons: the socket paths' and the client's tests |

@@ -6,7 +6,7 @@ use virtwire_proto::typed_params::{TypedParam, TypedValue};
 use virtwire_proto::xdr::{DecodeErrorKind, Text, Xdr, from_bytes, to_bytes};
 
 fn decode<T: Xdr>(words: &[&[u8]]) -> Result<T, DecodeErrorKind> {
-    from_bytes(Bytes::from(words.concat())).map_err(|error| error.kind)
+    from_bytes(Bytes::from(words.concat())).map_err(|error| error.kind.clone())
 }
 
 const fn word(value: u32) -> [u8; 4] {

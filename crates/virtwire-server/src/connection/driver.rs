@@ -47,6 +47,7 @@ pub(crate) struct Driver {
     timer: Pin<Box<Sleep>>,
     /// What the timer is set to.
     deadline: Option<Time>,
+    ended: bool,
 }
 
 impl Driver {
@@ -64,6 +65,7 @@ impl Driver {
             output: Output::default(),
             timer: Box::pin(sleep_until(Instant::now())),
             deadline: None,
+            ended: false,
         }
     }
 
@@ -103,7 +105,7 @@ impl Driver {
             && calls.is_empty()
             && state.machine.pending_calls() == 0
             && state.machine.pending_bytes() == 0
-            && self.output.is_empty()
+            && self.output.is_done()
         {
             state.machine.close(CloseReason::Local);
         }
@@ -240,6 +242,7 @@ impl Driver {
     }
 
     fn end(&mut self, reason: &CloseReason) {
+        self.ended = true;
         match reason {
             CloseReason::Local | CloseReason::Peer => {
                 tracing::debug!(client = self.shared.id, peer = %self.shared.peer, %reason, "client gone");
@@ -275,6 +278,16 @@ impl Future for Driver {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+/// A runtime that ends takes its tasks with it: whoever still waits for the client is told.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.close(CloseReason::Local);
+            self.end(&CloseReason::Local);
+        }
     }
 }
 

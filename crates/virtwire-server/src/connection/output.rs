@@ -17,7 +17,8 @@ pub(super) struct Output {
     bytes: VecDeque<Bytes>,
     /// Comes behind the bytes.
     descriptor: Option<Descriptor>,
-    flushed: bool,
+    /// Whether something was written that may be held back.
+    unflushed: bool,
 }
 
 impl Output {
@@ -30,13 +31,14 @@ impl Output {
                 Some(Transmit::Descriptor(descriptor)) => self.descriptor = Some(descriptor),
                 None => break,
             }
-            self.flushed = false;
+            self.unflushed = true;
         }
         before.saturating_sub(machine.pending_bytes())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.descriptor.is_none()
+    /// Whether all that was taken is with the client, as far as can be told here.
+    pub(super) fn is_done(&self) -> bool {
+        self.bytes.is_empty() && self.descriptor.is_none() && !self.unflushed
     }
 
     /// Writes some of what is there; how many bytes. Ready with 0 where nothing is left to do.
@@ -63,9 +65,9 @@ impl Output {
             self.descriptor = None;
             return Poll::Ready(Ok(1));
         }
-        if !self.flushed {
+        if self.unflushed {
             ready!(transport.poll_flush(cx))?;
-            self.flushed = true;
+            self.unflushed = false;
         }
         Poll::Ready(Ok(0))
     }

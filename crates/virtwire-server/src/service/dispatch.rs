@@ -58,6 +58,19 @@ macro_rules! call_giving_descriptors {
 }
 pub(super) use call_giving_descriptors;
 
+/// From a call to a method that takes descriptors and gives some.
+macro_rules! call_exchanging_descriptors {
+    ($service:ident, $client:ident, $request:ident, $method:ident, $args:ty) => {
+        Box::pin(async move {
+            let args = $request.args::<$args>()?;
+            let descriptors = $request.descriptors;
+            let (ret, descriptors) = $service.$method(&$client, args, descriptors).await?;
+            Ok($crate::Reply::new(&ret)?.with_descriptors(descriptors))
+        })
+    };
+}
+pub(super) use call_exchanging_descriptors;
+
 /// What a method answers that is not implemented.
 pub(super) fn unsupported<C: Call, T>(_: &Client, _: C) -> Ready<Result<T>> {
     ready(Err(Error::unsupported(C::PROCEDURE)))

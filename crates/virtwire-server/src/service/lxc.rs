@@ -9,6 +9,7 @@ use crate::client::Client;
 use crate::error::Result;
 use std::future::Future;
 use std::sync::Arc;
+use virtwire_proto::packet::Descriptor;
 use virtwire_proto::program::lxc;
 
 /// A server of the program "lxc": a method for each procedure that clients call.
@@ -23,7 +24,7 @@ pub trait LxcService: Send + Sync + 'static {
         &self,
         client: &Client,
         args: lxc::DomainOpenNamespaceArgs,
-    ) -> impl Future<Output = Result<()>> + Send {
+    ) -> impl Future<Output = Result<((), Vec<Descriptor>)>> + Send {
         unsupported(client, args)
     }
 }
@@ -31,7 +32,13 @@ pub trait LxcService: Send + Sync + 'static {
 /// Calls the method of a procedure.
 pub(super) fn dispatch<S: LxcService>(service: Arc<S>, client: Client, request: Request) -> ServiceFuture {
     match request.procedure.number {
-        1 => call!(service, client, request, domain_open_namespace, lxc::DomainOpenNamespaceArgs),
+        1 => call_giving_descriptors!(
+            service,
+            client,
+            request,
+            domain_open_namespace,
+            lxc::DomainOpenNamespaceArgs
+        ),
 
         _ => unanswered(&request),
     }

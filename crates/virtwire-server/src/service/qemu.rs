@@ -9,6 +9,7 @@ use crate::client::Client;
 use crate::error::Result;
 use std::future::Future;
 use std::sync::Arc;
+use virtwire_proto::packet::Descriptor;
 use virtwire_proto::program::qemu;
 
 /// A server of the program "qemu": a method for each procedure that clients call.
@@ -73,7 +74,9 @@ pub trait QemuService: Send + Sync + 'static {
         &self,
         client: &Client,
         args: qemu::DomainMonitorCommandWithFilesArgs,
-    ) -> impl Future<Output = Result<qemu::DomainMonitorCommandWithFilesRet>> + Send {
+        descriptors: Vec<Descriptor>,
+    ) -> impl Future<Output = Result<(qemu::DomainMonitorCommandWithFilesRet, Vec<Descriptor>)>> + Send {
+        drop(descriptors);
         unsupported(client, args)
     }
 }
@@ -98,7 +101,7 @@ pub(super) fn dispatch<S: QemuService>(service: Arc<S>, client: Client, request:
             connect_domain_monitor_event_deregister,
             qemu::ConnectDomainMonitorEventDeregisterArgs
         ),
-        7 => call!(
+        7 => call_exchanging_descriptors!(
             service,
             client,
             request,

@@ -2894,7 +2894,9 @@ pub trait RemoteService: Send + Sync + 'static {
         &self,
         client: &Client,
         args: remote::DomainCreateXmlWithFilesArgs,
+        descriptors: Vec<Descriptor>,
     ) -> impl Future<Output = Result<remote::DomainCreateXmlWithFilesRet>> + Send {
+        drop(descriptors);
         unsupported(client, args)
     }
 
@@ -2904,7 +2906,9 @@ pub trait RemoteService: Send + Sync + 'static {
         &self,
         client: &Client,
         args: remote::DomainCreateWithFilesArgs,
+        descriptors: Vec<Descriptor>,
     ) -> impl Future<Output = Result<remote::DomainCreateWithFilesRet>> + Send {
+        drop(descriptors);
         unsupported(client, args)
     }
 
@@ -4637,14 +4641,20 @@ pub(super) fn dispatch<S: RemoteService>(service: Arc<S>, client: Client, reques
             domain_set_memory_stats_period,
             remote::DomainSetMemoryStatsPeriodArgs
         ),
-        309 => call!(
+        309 => call_descriptors!(
             service,
             client,
             request,
             domain_create_xml_with_files,
             remote::DomainCreateXmlWithFilesArgs
         ),
-        310 => call!(service, client, request, domain_create_with_files, remote::DomainCreateWithFilesArgs),
+        310 => call_descriptors!(
+            service,
+            client,
+            request,
+            domain_create_with_files,
+            remote::DomainCreateWithFilesArgs
+        ),
         312 => {
             call!(service, client, request, connect_get_cpu_model_names, remote::ConnectGetCpuModelNamesArgs)
         }

@@ -74,8 +74,8 @@ impl Builder {
     }
 
     /// Sets how many calls the daemon may be working on at once; further ones wait here for their turn. Otherwise it
-    /// is 5, what libvirtd's `max_client_requests` allows unless it is configured: at more it stops reading, and
-    /// then does not see that this client lives.
+    /// is 4: at 5, libvirtd's `max_client_requests` unless it is configured, it stops reading, and hangs up on a
+    /// client whose signs of life it then does not see.
     pub fn max_calls_in_flight(mut self, max: usize) -> Self {
         self.max_calls_in_flight = max;
         self

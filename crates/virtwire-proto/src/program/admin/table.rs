@@ -64,7 +64,7 @@ pub(super) static PROCEDURES: [Procedure; 20] = [
     Procedure::call(&PROGRAM, 2, "connect_close").c_name("virAdmConnectClose").since(2, 0, 0).generated(false, false)
         .error_domain(ErrorDomain::ADMIN),
     Procedure::call(&PROGRAM, 3, "connect_get_lib_version").c_name("virAdmConnectGetLibVersion").since(2, 0, 0).generated(true, true)
-        .ret(&CONNECT_GET_LIB_VERSION_RET),
+        .error_domain(ErrorDomain::ADMIN).ret(&CONNECT_GET_LIB_VERSION_RET),
     Procedure::call(&PROGRAM, 4, "connect_list_servers").c_name("virAdmConnectListServers").since(2, 0, 0).generated(true, true)
         .error_domain(ErrorDomain::ADMIN).args(&CONNECT_LIST_SERVERS_ARGS).ret(&CONNECT_LIST_SERVERS_RET),
     Procedure::call(&PROGRAM, 5, "connect_lookup_server").c_name("virAdmConnectLookupServer").since(2, 0, 0).generated(true, true)
@@ -80,7 +80,7 @@ pub(super) static PROCEDURES: [Procedure; 20] = [
     Procedure::call(&PROGRAM, 10, "client_get_info").c_name("virAdmClientGetInfo").since(2, 0, 0).generated(false, false)
         .error_domain(ErrorDomain::ADMIN).args(&CLIENT_GET_INFO_ARGS).ret(&CLIENT_GET_INFO_RET),
     Procedure::call(&PROGRAM, 11, "client_close").c_name("virAdmClientClose").since(2, 0, 0).generated(true, true)
-        .args(&CLIENT_CLOSE_ARGS),
+        .error_domain(ErrorDomain::ADMIN).args(&CLIENT_CLOSE_ARGS),
     Procedure::call(&PROGRAM, 12, "server_get_client_limits").c_name("virAdmServerGetClientLimits").since(2, 0, 0).generated(false, false)
         .error_domain(ErrorDomain::ADMIN).args(&SERVER_GET_CLIENT_LIMITS_ARGS).ret(&SERVER_GET_CLIENT_LIMITS_RET),
     Procedure::call(&PROGRAM, 13, "server_set_client_limits").c_name("virAdmServerSetClientLimits").since(2, 0, 0).generated(false, false)

@@ -1562,9 +1562,9 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
     Procedure::call(&PROGRAM, 364, "domain_migrate_start_post_copy").c_name("virDomainMigrateStartPostCopy").since(1, 3, 3).generated(true, true)
         .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_START_POST_COPY_ARGS),
     Procedure::call(&PROGRAM, 365, "domain_get_perf_events").c_name("virDomainGetPerfEvents").since(1, 3, 3).generated(false, false)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_PERF_EVENTS_ARGS).ret(&DOMAIN_GET_PERF_EVENTS_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).args(&DOMAIN_GET_PERF_EVENTS_ARGS).ret(&DOMAIN_GET_PERF_EVENTS_RET),
     Procedure::call(&PROGRAM, 366, "domain_set_perf_events").c_name("virDomainSetPerfEvents").since(1, 3, 3).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_SET_PERF_EVENTS_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_PERF_EVENTS_ARGS),
     Procedure::event(&PROGRAM, 367, "domain_event_callback_device_removal_failed").since(1, 3, 4).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_DEVICE_REMOVAL_FAILED_MSG),
     Procedure::call(&PROGRAM, 368, "connect_storage_pool_event_register_any").c_name("virConnectStoragePoolEventRegisterAny").since(2, 0, 0).generated(false, false).high()
@@ -1612,7 +1612,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
     Procedure::call(&PROGRAM, 389, "domain_managed_save_define_xml").c_name("virDomainManagedSaveDefineXML").since(3, 7, 0).generated(true, true)
         .acl(&["domain:write", "domain:hibernate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MANAGED_SAVE_DEFINE_XML_ARGS),
     Procedure::call(&PROGRAM, 390, "domain_set_lifecycle_action").c_name("virDomainSetLifecycleAction").since(3, 9, 0).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_SET_LIFECYCLE_ACTION_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_LIFECYCLE_ACTION_ARGS),
     Procedure::call(&PROGRAM, 391, "storage_pool_lookup_by_target_path").c_name("virStoragePoolLookupByTargetPath").since(4, 1, 0).generated(true, true).high()
         .acl(&["storage_pool:getattr"]).error_domain(ErrorDomain::STORAGE).args(&STORAGE_POOL_LOOKUP_BY_TARGET_PATH_ARGS).ret(&STORAGE_POOL_LOOKUP_BY_TARGET_PATH_RET),
     Procedure::call(&PROGRAM, 392, "domain_detach_device_alias").c_name("virDomainDetachDeviceAlias").since(4, 4, 0).generated(true, true)
@@ -1624,7 +1624,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
     Procedure::call(&PROGRAM, 395, "node_get_sev_info").c_name("virNodeGetSEVInfo").since(4, 5, 0).generated(false, false)
         .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).writes().args(&NODE_GET_SEV_INFO_ARGS).ret(&NODE_GET_SEV_INFO_RET),
     Procedure::call(&PROGRAM, 396, "domain_get_launch_security_info").c_name("virDomainGetLaunchSecurityInfo").since(4, 5, 0).generated(false, false)
-        .acl(&["domain:read"]).args(&DOMAIN_GET_LAUNCH_SECURITY_INFO_ARGS).ret(&DOMAIN_GET_LAUNCH_SECURITY_INFO_RET),
+        .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_GET_LAUNCH_SECURITY_INFO_ARGS).ret(&DOMAIN_GET_LAUNCH_SECURITY_INFO_RET),
     Procedure::call(&PROGRAM, 397, "nwfilter_binding_lookup_by_port_dev").c_name("virNWFilterBindingLookupByPortDev").since(4, 5, 0).generated(true, true).high()
         .acl(&["nwfilter_binding:getattr"]).error_domain(ErrorDomain::NWFILTER).args(&NWFILTER_BINDING_LOOKUP_BY_PORT_DEV_ARGS).ret(&NWFILTER_BINDING_LOOKUP_BY_PORT_DEV_RET),
     Procedure::call(&PROGRAM, 398, "nwfilter_binding_get_xml_desc").c_name("virNWFilterBindingGetXMLDesc").since(4, 5, 0).generated(true, true).high()
@@ -1668,7 +1668,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
     Procedure::call(&PROGRAM, 417, "domain_checkpoint_delete").c_name("virDomainCheckpointDelete").since(5, 6, 0).generated(true, true)
         .acl(&["domain:checkpoint"]).error_domain(ErrorDomain::DOMAIN_CHECKPOINT).writes().args(&DOMAIN_CHECKPOINT_DELETE_ARGS),
     Procedure::call(&PROGRAM, 418, "domain_get_guest_info").c_name("virDomainGetGuestInfo").since(5, 7, 0).generated(false, false)
-        .acl(&["domain:write"]).args(&DOMAIN_GET_GUEST_INFO_ARGS).ret(&DOMAIN_GET_GUEST_INFO_RET),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_GET_GUEST_INFO_ARGS).ret(&DOMAIN_GET_GUEST_INFO_RET),
     Procedure::call(&PROGRAM, 419, "connect_set_identity").c_name("virConnectSetIdentity").since(5, 8, 0).generated(true, false)
         .acl(&["connect:write"]).error_domain(ErrorDomain::DOMAIN).args(&CONNECT_SET_IDENTITY_ARGS),
     Procedure::call(&PROGRAM, 420, "domain_agent_set_response_timeout").c_name("virDomainAgentSetResponseTimeout").since(5, 10, 0).generated(true, true)
@@ -1704,13 +1704,13 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
     Procedure::call(&PROGRAM, 435, "node_device_is_persistent").c_name("virNodeDeviceIsPersistent").since(7, 8, 0).generated(true, true).high()
         .acl(&["node_device:read"]).error_domain(ErrorDomain::NODEDEV).args(&NODE_DEVICE_IS_PERSISTENT_ARGS).ret(&NODE_DEVICE_IS_PERSISTENT_RET),
     Procedure::call(&PROGRAM, 436, "node_device_is_active").c_name("virNodeDeviceIsActive").since(7, 8, 0).generated(true, true).high()
-        .acl(&["node_device:read"]).args(&NODE_DEVICE_IS_ACTIVE_ARGS).ret(&NODE_DEVICE_IS_ACTIVE_RET),
+        .acl(&["node_device:read"]).error_domain(ErrorDomain::NODEDEV).args(&NODE_DEVICE_IS_ACTIVE_ARGS).ret(&NODE_DEVICE_IS_ACTIVE_RET),
     Procedure::call(&PROGRAM, 437, "network_create_xml_flags").c_name("virNetworkCreateXMLFlags").since(7, 8, 0).generated(true, true).high()
         .acl(&["network:write", "network:start"]).error_domain(ErrorDomain::NETWORK).writes().args(&NETWORK_CREATE_XML_FLAGS_ARGS).ret(&NETWORK_CREATE_XML_FLAGS_RET),
     Procedure::event(&PROGRAM, 438, "domain_event_memory_device_size_change").since(7, 9, 0).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_MEMORY_DEVICE_SIZE_CHANGE_MSG),
     Procedure::call(&PROGRAM, 439, "domain_set_launch_security_state").c_name("virDomainSetLaunchSecurityState").since(8, 0, 0).generated(true, true)
-        .acl(&["domain:write"]).args(&DOMAIN_SET_LAUNCH_SECURITY_STATE_ARGS),
+        .acl(&["domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_LAUNCH_SECURITY_STATE_ARGS),
     Procedure::call(&PROGRAM, 440, "domain_save_params").c_name("virDomainSaveParams").since(8, 4, 0).generated(true, true)
         .acl(&["domain:hibernate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SAVE_PARAMS_ARGS),
     Procedure::call(&PROGRAM, 441, "domain_restore_params").c_name("virDomainRestoreParams").since(8, 4, 0).generated(true, true)

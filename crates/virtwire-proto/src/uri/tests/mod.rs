@@ -183,6 +183,20 @@ fn users_hosts_and_ports() {
 }
 
 #[test]
+fn only_ipv6_addresses_are_written_in_brackets() {
+    for (text, host, written) in [
+        ("qemu+ssh://a%3Ab/system", "a:b", "qemu+ssh://a%3Ab/system"),
+        ("qemu+ssh://%3A%3A1/system", "::1", "qemu+ssh://[::1]/system"),
+        ("qemu+ssh://%3A%3A1%25/system", "::1%", "qemu+ssh://%3A%3A1%25/system"),
+        ("qemu+ssh://%3A%3A1%25a%2Fb/system", "::1%a/b", "qemu+ssh://[::1%25a%2Fb]/system"),
+    ] {
+        let uri = uri(text);
+        assert_eq!((uri.host(), uri.to_string().as_str()), (Some(host), written));
+        assert_eq!(written.parse(), Ok(uri));
+    }
+}
+
+#[test]
 fn queries_are_split_as_libvirt_splits_them() {
     let cases: &[(&str, &[(&str, &str)])] = &[
         ("pool=a1&vol=b2", &[("pool", "a1"), ("vol", "b2")]),

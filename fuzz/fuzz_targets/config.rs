@@ -1,0 +1,10 @@
+//! The fuzz target `config`: [`virtwire_fuzz::config`].
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| virtwire_fuzz::config(data));
+
+#[cfg(not(fuzzing))]
+fn main() -> std::io::Result<()> {
+    virtwire_fuzz::run_files(virtwire_fuzz::config)
+}
