@@ -217,7 +217,7 @@ impl<'a> Writer<'a> {
         match value.as_short() {
             Some((chunk, len)) if len <= max as usize => {
                 // Copies of constant length, the later over the end of the earlier.
-                let end = WORD + (len + WORD - 1) / WORD * WORD;
+                let end = WORD + len.div_ceil(WORD) * WORD;
                 let room = self.room(WORD + Text::SHORT + WORD + F::LEN);
                 room[..WORD].copy_from_slice(&(len as u32).to_be_bytes());
                 room[WORD..][..Text::SHORT].copy_from_slice(chunk);
