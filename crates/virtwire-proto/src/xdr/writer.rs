@@ -50,6 +50,12 @@ fn too_long(what: &'static str, count: usize, max: u32) -> EncodeError {
 /// How long a word is, in bytes.
 const WORD: usize = 4;
 
+/// A length that is rounded up to words.
+#[inline(always)]
+const fn padded(len: usize) -> usize {
+    (len + (WORD - 1)) & !(WORD - 1)
+}
+
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
         self.buffer.truncate(self.position);
@@ -60,7 +66,7 @@ impl<'a> Writer<'a> {
     /// How many bytes of the buffer's capacity are made ready at first: as many as most calls take.
     const WINDOW: usize = 256;
 
-    /// How many bytes are made ready at a time from then on, at most: they are still near when they are written.
+    /// How many bytes are made ready at a time at most: they are still near when they are written.
     const CHUNK: usize = 4096;
 
     /// From this length on bytes are appended, without room being made ready for them first.
@@ -87,8 +93,8 @@ impl<'a> Writer<'a> {
     #[cold]
     #[inline(never)]
     fn grow(&mut self, len: usize) {
-        let ahead = self.position.clamp(Self::WINDOW, Self::CHUNK);
-        self.buffer.resize(self.position + len + ahead, 0);
+        let more = self.position.clamp(Self::WINDOW, Self::CHUNK);
+        self.buffer.resize(self.position + len + more, 0);
     }
 
     /// Appends bytes that are encoded already.
@@ -174,7 +180,7 @@ impl<'a> Writer<'a> {
     #[inline]
     fn put_counted(&mut self, what: &'static str, bytes: &[u8], max: u32) -> Result<(), EncodeError> {
         self.put_count(what, bytes.len(), max)?;
-        let padded = bytes.len().next_multiple_of(WORD);
+        let padded = padded(bytes.len());
         if bytes.len() < Self::LONG {
             // The last word first, so that what is behind the bytes is zero.
             let room = self.room(padded);
@@ -217,7 +223,7 @@ impl<'a> Writer<'a> {
         match value.as_short() {
             Some((chunk, len)) if len <= max as usize => {
                 // Copies of constant length, the later over the end of the earlier.
-                let end = WORD + (len + WORD - 1) / WORD * WORD;
+                let end = WORD + padded(len);
                 let room = self.room(WORD + Text::SHORT + WORD + F::LEN);
                 room[..WORD].copy_from_slice(&(len as u32).to_be_bytes());
                 room[WORD..][..Text::SHORT].copy_from_slice(chunk);
