@@ -28,11 +28,11 @@ impl Connection {
     /// event is there at once. The end of the connection to the daemon is [`Connection::closed`], and the last item
     /// of every subscription.
     ///
-    /// Since libvirt 1.3.3. No call is made: opening a connection registers for it.
+    /// Since libvirt 0.10.0. No call is made: opening a connection registers for it. Only drivers have anything to
+    /// tell that keep a connection of their own to a hypervisor elsewhere.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where the daemon or its driver does not tell; only drivers do that keep a connection of
-    /// their own to a hypervisor elsewhere.
+    /// [`Error::Unsupported`] where the daemon or its driver does not tell.
     ///
     /// # Examples
     /// ```no_run
