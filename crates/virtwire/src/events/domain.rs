@@ -252,7 +252,7 @@ pub enum DomainEvent {
     BlockThreshold {
         /// The domain.
         domain: Domain,
-        /// The block device, such as "vda" or "vda[1]".
+        /// The block device, such as "vda", or "vda\[1\]" for what is behind it.
         device: Text,
         /// Its source on the host, where it has one.
         path: Option<Text>,

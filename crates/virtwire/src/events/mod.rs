@@ -43,8 +43,8 @@ use virtwire_proto::xdr::from_bytes;
 /// else on the connection waits for it. How many events wait for it at most is
 /// [`Builder::max_queued_events`](crate::Builder::max_queued_events).
 ///
-/// Events of several kinds come in the order in which the daemon sent them. It keeps its connection alive, and
-/// whoever handles an event may call anything on it.
+/// Once it is there, events of several kinds come in the order in which the daemon sent them. It keeps its connection
+/// alive, and whoever handles an event may call anything on it.
 #[doc(alias = "virConnectDomainEventDeregisterAny")]
 #[doc(alias = "virConnectDomainEventDeregister")]
 #[doc(alias = "virConnectNetworkEventDeregisterAny")]
