@@ -72,7 +72,10 @@ mod transport;
 pub use connection::{AdminConnection, Builder, CallOptions, Connection, RawReply};
 pub use driver::Chunk;
 pub use error::{Error, LibvirtError, MigrationError, ProtocolError, Result};
-pub use events::{DomainEvent, Subscription};
+pub use events::{
+    DomainEvent, DomainEventDetail, EventIds, GraphicsAddress, GraphicsIdentity, HypervisorClosed,
+    NetworkEvent, NodeDeviceEvent, QemuMonitorEvent, SecretEvent, StoragePoolEvent, Subscription,
+};
 pub use objects::info;
 pub use objects::{
     AdminClient, AdminServer, CpuSet, CpuSetError, Domain, DomainCheckpoint, DomainSnapshot, Interface,

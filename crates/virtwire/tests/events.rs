@@ -40,7 +40,7 @@ async fn subscribe(
 
 async fn detail(events: &mut Subscription<DomainEvent>) -> i32 {
     match events.next().await {
-        Some(Ok(DomainEvent::Lifecycle { detail, .. })) => detail,
+        Some(Ok(DomainEvent::Lifecycle { detail, .. })) => detail.code(),
         other => panic!("{other:?}"),
     }
 }

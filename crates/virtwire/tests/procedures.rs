@@ -12,10 +12,7 @@ const UNREACHED: &[(&str, &str)] = &[
     ("remote.connect_open", "Connection::open"),
     ("remote.connect_close", "Connection::close"),
     ("remote.connect_get_uri", "opening a connection asks for it; Connection::uri says it"),
-    (
-        "remote.connect_register_close_callback",
-        "opening a connection; Connection::hypervisor_close_reason says it",
-    ),
+    ("remote.connect_register_close_callback", "opening a connection; Connection::hypervisor_events says it"),
     ("remote.connect_unregister_close_callback", "Connection::close"),
     ("remote.connect_domain_event_register", "the oldest generation of events, before callback identifiers"),
     (
@@ -36,26 +33,6 @@ const UNREACHED: &[(&str, &str)] = &[
     ("remote.connect_node_device_event_deregister_any", "dropping a Subscription"),
     ("remote.connect_secret_event_deregister_any", "dropping a Subscription"),
     ("qemu.connect_domain_monitor_event_deregister", "dropping a Subscription"),
-    (
-        "remote.connect_network_event_register_any",
-        "Connection::subscribe; typed events are the events' module's",
-    ),
-    (
-        "remote.connect_storage_pool_event_register_any",
-        "Connection::subscribe; typed events are the events' module's",
-    ),
-    (
-        "remote.connect_node_device_event_register_any",
-        "Connection::subscribe; typed events are the events' module's",
-    ),
-    (
-        "remote.connect_secret_event_register_any",
-        "Connection::subscribe; typed events are the events' module's",
-    ),
-    (
-        "qemu.connect_domain_monitor_event_register",
-        "Connection::subscribe; typed events are the events' module's",
-    ),
     (
         "remote.domain_create",
         "domain_create_with_flags does the same and says the domain's new number, since libvirt 0.8.2",

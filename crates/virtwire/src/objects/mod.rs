@@ -115,7 +115,7 @@ fn milliseconds(duration: Duration) -> u64 {
 }
 
 /// The time this long after the beginning of 1970, or before it.
-fn time_at(seconds: i64, nanoseconds: u32) -> Option<SystemTime> {
+pub(crate) fn time_at(seconds: i64, nanoseconds: u32) -> Option<SystemTime> {
     let whole = Duration::from_secs(seconds.unsigned_abs());
     let at = if seconds < 0 {
         SystemTime::UNIX_EPOCH.checked_sub(whole)

@@ -317,6 +317,9 @@ async fn guest(log: &Log, demo: &Domain) -> Result<(), Failed> {
     let _events = run!(log, demo.events(DomainEventId::LIFECYCLE))?;
     let connection = demo.connection().clone();
     let _events = run!(log, connection.domain_events(DomainEventId::REBOOT))?;
+    let flags = DomainQemuMonitorEventRegisterFlags::empty();
+    run!(log, connection.qemu_monitor_events(None, flags)).ok();
+    run!(log, demo.qemu_monitor_events(Some("STOP"), flags)).ok();
     Ok(())
 }
 

@@ -18,6 +18,8 @@ async fn networks(log: &Log, connection: &Connection) -> Result<(), Failed> {
     let networks = run!(log, connection.list_all_networks(ListAllNetworksFlags::empty()))?;
     let [network] = &networks[..] else { return Err(format!("{networks:?}").into()) };
     let network = network.clone();
+    let _events = run!(log, connection.network_events(NetworkEventId::LIFECYCLE))?;
+    let _events = run!(log, network.events(NetworkEventId::LIFECYCLE))?;
     assert_eq!(run!(log, connection.list_networks())?, ["default"]);
     assert_eq!(run!(log, connection.num_of_networks())?, 1);
     assert_eq!(run!(log, connection.list_defined_networks())?.len(), 0);
@@ -129,6 +131,8 @@ async fn node_devices(log: &Log, connection: &Connection) -> Result<(), Failed> 
         <wwnn>1000000023452345</wwnn><wwpn>1000000023452346</wwpn></capability></capability></device>";
     run!(log, connection.node_device_define_xml(xml, NodeDeviceDefineXmlFlags::empty())).ok();
     let made = run!(log, connection.node_device_create_xml(xml, NodeDeviceCreateXmlFlags::empty()))?;
+    let _events = run!(log, connection.node_device_events(NodeDeviceEventId::LIFECYCLE))?;
+    let _events = run!(log, made.events(NodeDeviceEventId::UPDATE))?;
     run!(log, made.destroy())?;
     Ok(())
 }

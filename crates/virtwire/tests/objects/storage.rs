@@ -35,6 +35,8 @@ pub(crate) async fn run_real(log: &Log, connection: &Connection, folder: &Path) 
     let xml =
         format!("<pool type='dir'><name>pool</name><target><path>{}</path></target></pool>", path.display());
     let pool = run!(log, connection.storage_pool_define_xml(&xml, StoragePoolDefineFlags::empty()))?;
+    let _events = run!(log, connection.storage_pool_events(StoragePoolEventId::REFRESH))?;
+    let _events = run!(log, pool.events(StoragePoolEventId::LIFECYCLE))?;
     run!(log, pool.build(StoragePoolBuildFlags::empty()))?;
     run!(log, pool.create(StoragePoolCreateFlags::empty()))?;
     assert!(run!(log, pool.is_active())? && run!(log, pool.is_persistent())?);
@@ -99,7 +101,9 @@ pub(crate) async fn run_secrets(log: &Log, connection: &Connection) -> Result<()
     let connection = connection.clone();
     let xml =
         "<secret ephemeral='yes' private='no'><usage type='ceph'><name>virtwire</name></usage></secret>";
+    let _events = run!(log, connection.secret_events(SecretEventId::LIFECYCLE))?;
     let secret = run!(log, connection.secret_define_xml(xml, SecretDefineFlags::empty()))?;
+    let _events = run!(log, secret.events(SecretEventId::VALUE_CHANGED))?;
     assert_eq!((secret.usage_type(), &*secret.usage_id().to_string()), (SecretUsageType::CEPH, "virtwire"));
     assert_eq!(run!(log, connection.num_of_secrets())?, 1);
     assert_eq!(run!(log, connection.list_secrets())?, [secret.uuid().to_string()]);
