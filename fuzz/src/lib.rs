@@ -1,8 +1,8 @@
 //! The fuzz targets, as functions that take any bytes and panic where something does not hold.
 //!
 //! Each has a program in `fuzz_targets/` that libFuzzer drives, and a folder in `corpus/` with inputs to start from.
-//! `cargo xtask fuzz` runs them, on a stable toolchain; so does `cargo fuzz run TARGET` for whoever has cargo-fuzz and
-//! a nightly one. `cargo test` runs every input of the corpora once.
+//! `cargo xtask fuzz` runs them, on a stable toolchain; `cargo fuzz run TARGET` (with `-s none` on a stable one) does so
+//! too. `cargo test` runs every input of the corpora once.
 //!
 //! An input that breaks something can be looked at without libFuzzer:
 //! `cargo run -p virtwire-fuzz --bin TARGET -- FILE`.

@@ -234,6 +234,9 @@ impl<'a> World<'a> {
         if open && !self.model.corrupt {
             assert_eq!((self.client.pending_calls(), self.server.pending_calls()), (0, 0));
             self.model.assert_settled();
+            for Read { bytes, descriptors } in [&self.client_read, &self.server_read] {
+                assert!(bytes.is_empty() && descriptors.is_empty(), "all that came was taken");
+            }
         }
         self.client.close(CloseReason::Peer);
         self.server.close(CloseReason::Peer);

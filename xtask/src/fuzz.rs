@@ -181,20 +181,20 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Whether there is a C++ compiler, after one was installed where that can be done.
 fn have_compiler() -> Result<bool> {
-    Ok(has_compiler() || (install_on_the_machine(&["g++"])? && has_compiler()))
+    match env::var("CXX") {
+        Ok(named) => Ok(is_compiler(&named)),
+        // What the build looks for where nothing is named.
+        Err(_) => Ok(is_compiler("c++") || (install_on_the_machine(&["g++"])? && is_compiler("c++"))),
+    }
 }
 
-fn has_compiler() -> bool {
-    let named = env::var("CXX").ok();
-    // What the build looks for, where nothing is named, is `c++`.
-    let names = named.map_or_else(|| vec!["c++".to_owned()], |name| vec![name]);
-    names.iter().any(|name| {
-        let mut words = name.split_whitespace();
-        let Some(program) = words.next() else { return false };
-        let mut command = Command::new(program);
-        command.args(words).arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    })
+/// Whether this command, a program and perhaps arguments, is there and runs.
+fn is_compiler(command: &str) -> bool {
+    let mut words = command.split_whitespace();
+    let Some(program) = words.next() else { return false };
+    let mut command = Command::new(program);
+    command.args(words).arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// Builds the targets, and gives the folder with their programs.

@@ -15,10 +15,11 @@
 //!
 //! - [`Connection`] is one connection to a daemon, shared by its clones. Any number of tasks call on it at once, and
 //!   answers come in whatever order the daemon finishes them. [`Builder`] has its settings.
-//! - Objects such as [`Domain`] come from it. Methods are named as in C, without the prefix and without `get`:
-//!   virDomainGetXMLDesc is [`Domain::xml_desc`]. Search this documentation for the C name.
-//! - [`Connection::call`] calls any procedure of libvirt's programs by the type of its arguments, where no method
-//!   does yet.
+//! - Objects such as [`Domain`], [`Network`] or [`StorageVol`] come from it. Every procedure of libvirt's is a method of
+//!   the object that it belongs to, named as in C, without the prefix and without `get`: virDomainGetXMLDesc is
+//!   [`Domain::xml_desc`]. Search this documentation for the C name. [`info`] has what methods give beside objects.
+//! - [`AdminConnection`] is a connection to the administration of a daemon.
+//! - [`Connection::call`] calls any procedure of libvirt's programs by the type of its arguments, as the wire has it.
 //! - [`Subscription`] is a stream of events, [`Stream`] the data of a volume, a console or a screenshot.
 //! - [`Error`] is what does not work, in one family.
 //! - [`proto`] is what the bytes mean: procedures, enums, flags, without I/O.

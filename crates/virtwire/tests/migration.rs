@@ -85,7 +85,7 @@ impl Host {
             }
             "domain_migrate_begin3_params" => {
                 let args: remote::DomainMigrateBegin3ParamsArgs = request.args()?;
-                self.step("begin", format!("{}", flags(args.flags.into())))?;
+                self.step("begin", flags(args.flags.into()))?;
                 let cookie_out = "begun".into();
                 Reply::new(&remote::DomainMigrateBegin3ParamsRet { cookie_out, xml: "<xml/>".into() })
             }
@@ -186,7 +186,7 @@ impl Host {
             }
             "domain_migrate_prepare" => {
                 let args: remote::DomainMigratePrepareArgs = request.args()?;
-                self.step("prepare1", format!("{}", flags(args.flags)))?;
+                self.step("prepare1", flags(args.flags))?;
                 Reply::new(&remote::DomainMigratePrepareRet { cookie: "prepared".into(), uri_out: uri_out() })
             }
             "domain_migrate_perform" => {

@@ -26,7 +26,10 @@ fn main() -> ExitCode {
 }
 
 /// What is not tried here, and why.
-const NOT_RUN: &[(&str, &str)] = &[];
+const NOT_RUN: &[(&str, &str)] = &[(
+    "Domain::migrate",
+    "none of these drivers migrates: the steps are tested with daemons played by hand",
+)];
 
 fn every_object_s_methods(testbed: &Testbed) -> Result<(), Failed> {
     let test = Daemon::start(testbed, Config::new())?;
@@ -45,6 +48,7 @@ fn every_object_s_methods(testbed: &Testbed) -> Result<(), Failed> {
                 let uri = format!("{driver}+unix:///system?socket={}", socket.display());
                 async move { Connection::open(&uri).await }
             };
+            network::run_real(&log, &on("network").await?).await?;
             storage::run_real(&log, &on("storage").await?, storage.folder()).await?;
             storage::run_secrets(&log, &on("secret").await?).await?;
             network::run_filters(&log, &on("nwfilter").await?).await?;
@@ -69,10 +73,11 @@ async fn administration(log: &Log, daemon: &Daemon) -> Result<(), Failed> {
     let version = run!(log, connection.lib_version())?;
     assert!(version.major >= 9, "{version}");
     let servers = run!(log, connection.list_servers())?;
-    let names: Vec<_> = servers.iter().map(|server| server.name().to_string()).collect();
-    assert_eq!(names, ["libvirtd", "admin"]);
+    let mut names: Vec<_> = servers.iter().map(|server| server.name().to_string()).collect();
+    names.sort();
+    assert_eq!(names, ["admin", "libvirtd"]);
     let server = run!(log, connection.lookup_server("libvirtd"))?;
-    assert_eq!(server, servers[0]);
+    assert!(servers.contains(&server));
     let absent = connection.lookup_server("absent").await.unwrap_err();
     assert_eq!(absent.code(), Some(virtwire::proto::enums::ErrorNumber::NO_SERVER), "{absent}");
 
@@ -104,10 +109,8 @@ async fn administration(log: &Log, daemon: &Daemon) -> Result<(), Failed> {
     assert!(outputs.to_string().contains("libvirtd.log"), "{outputs}");
     run!(log, connection.set_logging_outputs(Some(outputs)))?;
     run!(log, connection.set_logging_filters(Some("3:remote".into())))?;
-    assert_eq!(
-        run!(log, connection.logging_filters())?.as_ref().map(ToString::to_string),
-        Some("3:remote".into())
-    );
+    let filters = run!(log, connection.logging_filters())?.ok_or("filters")?;
+    assert!(filters.to_string().contains("remote"), "{filters}");
     run!(log, connection.set_daemon_timeout(Duration::from_secs(3600)))?;
     // Since 11.2.0; then this is the end of it.
     if run!(log, connection.daemon_shutdown(DaemonShutdownFlags::empty())).is_ok() {

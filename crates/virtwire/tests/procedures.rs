@@ -37,10 +37,6 @@ const UNREACHED: &[(&str, &str)] = &[
         "remote.domain_create",
         "domain_create_with_flags does the same and says the domain's new number, since libvirt 0.8.2",
     ),
-    (
-        "remote.domain_get_scheduler_parameters",
-        "domain_get_scheduler_parameters_flags does the same and has strings, since libvirt 0.9.2",
-    ),
     ("remote.domain_migrate_prepare_tunnel", "only daemons call it, of each other: tunnelled migration"),
     ("remote.domain_migrate_prepare_tunnel3", "only daemons call it, of each other: tunnelled migration"),
     (

@@ -1,10 +1,30 @@
 //! The servers of a daemon, and their clients, as its administration knows them.
 
 use super::object;
+use crate::{AdminConnection, Error, Result};
 use std::time::SystemTime;
+use virtwire_proto::connection::CloseReason;
 use virtwire_proto::enums::ClientTransport;
-use virtwire_proto::program::admin::{NonnullClient, NonnullServer};
+use virtwire_proto::flags::DaemonShutdownFlags;
+use virtwire_proto::program::admin::{self, NonnullClient, NonnullServer};
 use virtwire_proto::xdr::Text;
+
+impl AdminConnection {
+    /// Lets the daemon end, in order. `flags` may ask for what is active to be kept for its next start. The connection
+    /// ends with it, be it before the answer: that is none of the errors.
+    ///
+    /// Since libvirt 11.2.0.
+    ///
+    /// # Errors
+    /// As [`AdminConnection::call`].
+    #[doc(alias = "virAdmConnectDaemonShutdown")]
+    pub async fn daemon_shutdown(&self, flags: DaemonShutdownFlags) -> Result<()> {
+        match self.call(&admin::ConnectDaemonShutdownArgs { flags: flags.bits() }).await {
+            Err(Error::Closed { reason: CloseReason::Peer, .. }) => Ok(()),
+            answered => answered,
+        }
+    }
+}
 
 object! {
     /// A server of a daemon's: it has clients and workers of its own.

@@ -22,23 +22,30 @@ pub(crate) struct Log {
     outcomes: Mutex<BTreeMap<(String, String), Outcome>>,
 }
 
+/// How a method went, from what says most to what says least.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     /// The daemon did what was asked.
     Done,
-    /// The daemon, or its driver, refused; this is what it said.
+    /// The daemon refused; this is what it said.
     Refused(String),
+    /// It is newer than the daemon.
+    Newer(String),
+    /// The daemon's driver does not have it.
+    NoSupport,
 }
 
 impl Log {
-    /// Notes a result. What has been done once is done.
+    /// Notes a result. What has been done once is done; of refusals, the one that says most is kept.
     pub(crate) fn note<O, T>(&self, _: &O, method: &str, result: &Result<T>) {
         let object = std::any::type_name::<O>().rsplit("::").next().unwrap_or_default().to_owned();
         let outcome = match result {
             Ok(_) => Outcome::Done,
-            Err(error @ (Error::Libvirt(_) | Error::Unsupported { .. })) => {
-                Outcome::Refused(error.to_string())
+            Err(Error::Unsupported { since, .. }) => {
+                Outcome::Newer(since.map(|since| since.to_string()).unwrap_or_default())
             }
+            Err(error @ Error::Libvirt(_)) if error.is_unsupported() => Outcome::NoSupport,
+            Err(error @ Error::Libvirt(_)) => Outcome::Refused(error.to_string()),
             // Nothing that a daemon answers: the method itself is broken.
             Err(error) => panic!("{object}::{method}: {error}"),
         };
@@ -56,8 +63,8 @@ impl Log {
         let (mut done_in_all, mut in_all) = (0, 0);
         let methods = methods();
         for object in OBJECTS {
-            let mut refused = Vec::new();
-            let mut left = Vec::new();
+            let (mut newer, mut lacking) = (Vec::new(), Vec::new());
+            let (mut refused, mut left) = (Vec::new(), Vec::new());
             let (mut done, mut all) = (0, 0);
             for method in methods.iter().filter(|method| method.object == object) {
                 all += 1;
@@ -65,6 +72,8 @@ impl Log {
                 let reason = reasons.iter().find(|(of, _)| *of == name);
                 match (outcomes.get(&(object.to_owned(), method.name.clone())), reason) {
                     (Some(Outcome::Done), None) => done += 1,
+                    (Some(Outcome::Newer(since)), None) => newer.push(format!("{} ({since})", method.name)),
+                    (Some(Outcome::NoSupport), None) => lacking.push(method.name.clone()),
                     (Some(Outcome::Refused(why)), None) => refused.push(format!("{}: {why}", method.name)),
                     (None, Some((_, why))) => left.push(format!("{}: {why}", method.name)),
                     (None, None) => wrong.push(format!("{name} has not run, and no reason is given")),
@@ -72,6 +81,11 @@ impl Log {
                 }
             }
             let _ = writeln!(report, "{object}: {done} of {all} methods have run on a real daemon");
+            for (what, list) in [("newer than the daemon", newer), ("the driver has none of", lacking)] {
+                if !list.is_empty() {
+                    let _ = writeln!(report, "    {what}: {}", list.join(", "));
+                }
+            }
             for (what, list) in [("refused", refused), ("not run", left)] {
                 for line in list {
                     let _ = writeln!(report, "    {what}: {line}");

@@ -167,22 +167,25 @@ impl Domain {
 
     /// How the host's scheduler treats it: fields of [`names::scheduler`](crate::proto::names::scheduler).
     ///
-    /// Since libvirt 0.9.2. Permissions: `domain:read`.
+    /// Since libvirt 0.2.3, with flags since 0.9.2. Permissions: `domain:read`.
     ///
     /// # Errors
     /// As [`Connection::call`].
-    #[doc(alias = "virDomainGetSchedulerParametersFlags")]
     #[doc(alias = "virDomainGetSchedulerParameters")]
+    #[doc(alias = "virDomainGetSchedulerParametersFlags")]
     pub async fn scheduler_parameters(&self, flags: DomainModificationImpact) -> Result<TypedParams> {
         let nparams = self.scheduler().await?.nparams;
+        let dom = self.handle.clone();
         if nparams == 0 {
             return Ok(TypedParams::new());
         }
-        let args = remote::DomainGetSchedulerParametersFlagsArgs {
-            dom: self.handle.clone(),
-            nparams,
-            flags: flags.bits() | STRING_OKAY,
-        };
+        // Not all drivers have the call with flags.
+        if flags.is_empty() {
+            let args = remote::DomainGetSchedulerParametersArgs { dom, nparams };
+            return Ok(self.connection.call(&args).await?.params.into());
+        }
+        let flags = flags.bits() | STRING_OKAY;
+        let args = remote::DomainGetSchedulerParametersFlagsArgs { dom, nparams, flags };
         Ok(self.connection.call(&args).await?.params.into())
     }
 

@@ -5,7 +5,6 @@
 use crate::objects::AdminServer;
 use crate::{AdminConnection, Result};
 use std::time::Duration;
-use virtwire_proto::flags;
 use virtwire_proto::program::{Version, admin};
 use virtwire_proto::xdr::Text;
 
@@ -109,18 +108,6 @@ impl AdminConnection {
             timeout: u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX),
             flags: 0,
         };
-        self.call(&args).await
-    }
-
-    /// Lets it end, in order. `flags` may ask for what is active to be kept for its next start.
-    ///
-    /// Since libvirt 11.2.0.
-    ///
-    /// # Errors
-    /// As [`AdminConnection::call`](crate::AdminConnection::call).
-    #[doc(alias = "virAdmConnectDaemonShutdown")]
-    pub async fn daemon_shutdown(&self, flags: flags::DaemonShutdownFlags) -> Result<()> {
-        let args = admin::ConnectDaemonShutdownArgs { flags: flags.bits() };
         self.call(&args).await
     }
 }

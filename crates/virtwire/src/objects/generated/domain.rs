@@ -1811,8 +1811,7 @@ impl Domain {
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virDomainGetPerfEvents")]
     pub async fn perf_events(&self, flags: flags::DomainModificationImpact) -> Result<TypedParams> {
-        let args =
-            remote::DomainGetPerfEventsArgs { dom: self.handle().clone(), flags: flags.bits() | STRING_OKAY };
+        let args = remote::DomainGetPerfEventsArgs { dom: self.handle().clone(), flags: flags.bits() };
         Ok(self.connection().call(&args).await?.params.into())
     }
 
