@@ -20,7 +20,8 @@
 //!   [`Domain::xml_desc`]. Search this documentation for the C name. [`info`] has what methods give beside objects.
 //! - [`AdminConnection`] is a connection to the administration of a daemon.
 //! - [`Connection::call`] calls any procedure of libvirt's programs by the type of its arguments, as the wire has it.
-//! - [`Subscription`] is a stream of events, [`Stream`] the data of a volume, a console or a screenshot.
+//! - [`Subscription`] is a stream of events, such as [`DomainEvent`]; [`Stream`] is the data of a volume, a console or
+//!   a screenshot.
 //! - [`Error`] is what does not work, in one family.
 //! - [`proto`] is what the bytes mean: procedures, enums, flags, without I/O.
 //!

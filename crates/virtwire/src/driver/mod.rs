@@ -266,7 +266,7 @@ impl State {
                 }
                 ClientEvent::EventsLost { subscription, count } => {
                     if let Some(queue) = self.queue_of(subscription) {
-                        queue.lose(count, wakes);
+                        queue.lose_early(count, wakes);
                     }
                 }
                 ClientEvent::Stream { serial, event } => self.deliver_stream(serial, event, wakes),

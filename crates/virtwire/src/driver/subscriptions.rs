@@ -27,6 +27,8 @@ pub(super) struct Queue {
     bound: usize,
     /// How many were lost since the consumer was last told.
     lost: u64,
+    /// How many were lost while it was being registered for.
+    lost_early: u64,
     ended: Option<CloseReason>,
     waker: Option<Waker>,
 }
@@ -39,6 +41,7 @@ impl Queue {
             bytes: 0,
             bound: bound.max(1),
             lost: 0,
+            lost_early: 0,
             ended: None,
             waker: None,
         }
@@ -62,8 +65,11 @@ impl Queue {
         Some(event)
     }
 
-    pub(super) fn lose(&mut self, count: u64, wakes: &mut Vec<Waker>) {
-        self.lost += count;
+    /// That so many were lost before its registrations were answered. Each of them is told all that there were until
+    /// then: what one was told is not to count again with the next.
+    pub(super) fn lose_early(&mut self, count: u64, wakes: &mut Vec<Waker>) {
+        self.lost += count.saturating_sub(self.lost_early);
+        self.lost_early = self.lost_early.max(count);
         wakes.extend(self.waker.take());
     }
 
