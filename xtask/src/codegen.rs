@@ -1,5 +1,6 @@
 //! Writes the Rust that follows from `protocol/`, or checks that what is committed is current.
 
+mod methods;
 mod model;
 mod names;
 mod program;
@@ -67,14 +68,19 @@ fn outputs() -> Result<Vec<Output>> {
     outputs.push(output(&format!("{tests}/registry.rs"), "protocol/", &registry)?);
 
     let src = "crates/virtwire-proto/src";
-    let read = protocol::read::<protocol::symbols::Enums>(&protocol::path("enums"))?;
-    for (path, body) in symbols::enums(&read)? {
+    let enums = protocol::read::<protocol::symbols::Enums>(&protocol::path("enums"))?;
+    for (path, body) in symbols::enums(&enums)? {
         outputs.push(output(&format!("{src}/{path}"), "protocol/enums.toml", &body)?);
     }
-    outputs.push(output(&format!("{src}/constants.rs"), "protocol/enums.toml", &symbols::constants(&read))?);
-    let read = protocol::read(&protocol::path("flags"))?;
-    for (path, body) in symbols::flags(&read)? {
+    outputs.push(output(&format!("{src}/constants.rs"), "protocol/enums.toml", &symbols::constants(&enums))?);
+    let flags = protocol::read(&protocol::path("flags"))?;
+    for (path, body) in symbols::flags(&flags)? {
         outputs.push(output(&format!("{src}/{path}"), "protocol/flags.toml", &body)?);
+    }
+    let read = protocol::read(&protocol::path("methods"))?;
+    for (name, body) in methods::methods(&model, &read, &enums, &flags)? {
+        let path = format!("crates/virtwire/src/objects/generated/{name}.rs");
+        outputs.push(output(&path, "protocol/", &body)?);
     }
     let read = protocol::read(&protocol::path("typed_params"))?;
     let names = symbols::parameter_names(&read)?;

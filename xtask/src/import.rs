@@ -115,6 +115,8 @@ struct Correction {
     since_of: Option<String>,
     stream: Option<Stream>,
     stream_parameter: Option<u8>,
+    /// Enums of arguments that the API XML does not name.
+    values: IndexMap<String, String>,
 }
 
 /// `cargo xtask import --source TREE --api DIR [--delta FILE]`
@@ -313,6 +315,10 @@ fn correct(program: &mut Program, name: &str, correction: &Correction, api: &Api
         procedure.stream = correction.stream;
         procedure.stream_parameter = correction.stream_parameter;
     }
+    for (argument, of) in &correction.values {
+        let before = procedure.values.insert(argument.clone(), of.clone());
+        ensure!(before.is_none(), "{name} needs no correction of {argument} any more");
+    }
     Ok(())
 }
 
@@ -333,12 +339,21 @@ fn derive(source: &Source, program: &mut Program, api: &Api) {
                 procedure.since.get_or_insert_with(|| (*since).clone());
             }
         }
+        procedure.values = values(program, procedure, api);
         procedure.event_class = event_class(program, procedure).map(str::to_owned);
         if procedure.since.is_none() {
             procedure.since = event_since(program, procedure, api);
         }
     }
     program.procedures = procedures;
+}
+
+/// The enums of a procedure's arguments: of those that its C function has, too.
+fn values(program: &Program, procedure: &Procedure, api: &Api) -> IndexMap<String, String> {
+    let fields = procedure.args.as_ref().and_then(|name| program.structs.get(name));
+    let of_function = procedure.c_name.as_ref().and_then(|name| api.values.get(name));
+    let (Some(fields), Some(of_function)) = (fields, of_function) else { return IndexMap::new() };
+    fields.keys().filter_map(|field| Some((field.clone(), of_function.get(field)?.clone()))).collect()
 }
 
 /// What the function behind a call does before it reaches a driver. Some functions are libvirt's own, so that no

@@ -1,5 +1,6 @@
 //! The project's own tools.
 
+mod bench;
 mod codegen;
 mod cross_check;
 mod fuzz;
@@ -14,6 +15,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
+  bench codec [-- CRITERION ARGUMENTS]
+        runs the benchmark and prints how it compares with its peer and with a plain copy of the same bytes
   codegen [--check]
         writes the generated code from protocol/, or fails where what is committed is not current
   cross-check [--source TREE [--delta FILE]] [--fields FILE --values FILE]
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
 fn run(args: &[String]) -> Result<()> {
     let Some((command, args)) = args.split_first() else { bail!("a command is wanted\n\n{USAGE}") };
     match command.as_str() {
+        "bench" => bench::main(args),
         "cross-check" => cross_check::main(args),
         "codegen" => codegen::main(args),
         "fuzz" => fuzz::main(args),

@@ -86,6 +86,8 @@ pub(crate) struct Procedure {
     #[serde(default)]
     pub(crate) event_class: Option<String>,
     #[serde(default)]
+    pub(crate) values: IndexMap<String, String>,
+    #[serde(default)]
     pub(crate) error_domain: Option<String>,
     #[serde(default)]
     pub(crate) writes: bool,
@@ -227,6 +229,10 @@ impl Procedure {
         text(out, "client", (self.client == Implementation::Generated).then_some("generated"));
         text(out, "server", (self.server == Implementation::Generated).then_some("generated"));
         text(out, "event_class", self.event_class.as_deref());
+        if !self.values.is_empty() {
+            let values: Vec<_> = self.values.iter().map(|(field, of)| format!("{field} = {of:?}")).collect();
+            let _ = writeln!(out, "values = {{ {} }}", values.join(", "));
+        }
         text(out, "error_domain", self.error_domain.as_deref());
         if self.writes {
             out.push_str("writes = true\n");

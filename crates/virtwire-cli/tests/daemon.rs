@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use command::virtwire;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use serving::Serving;
 use virtwire::proto::enums::ErrorNumber;
@@ -350,7 +351,7 @@ fn virsh_is_served(testbed: &Testbed) -> Result<(), Failed> {
     let kinds: Vec<_> = said.lines().filter_map(|line| line.split("'one': ").nth(1)).collect();
     let kinds: Vec<_> = kinds.iter().filter_map(|kind| kind.split(' ').next()).collect();
     assert_eq!(kinds, ["Defined", "Started", "Suspended", "Resumed", "Stopped", "Undefined"], "{said}");
-    assert_eq!(serving.end("-TERM").0, Some(0));
+    assert_eq!(serving.end(Signal::TERM).0, Some(0));
     assert!(!socket.exists());
     Ok(())
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use command::virtwire;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use serving::Serving;
 use tempfile::TempDir;
@@ -101,7 +102,7 @@ fn it_says_where_it_listens_and_serves_there() {
 
 #[test]
 fn either_signal_ends_it_cleanly() {
-    for (signal, name) in [("-TERM", "SIGTERM"), ("-INT", "SIGINT")] {
+    for (signal, name) in [(Signal::TERM, "SIGTERM"), (Signal::INT, "SIGINT")] {
         let (_folder, socket) = folder();
         let serving = Serving::start(&["--listen", &unix(&socket)]);
         assert!(socket.exists());

@@ -3,6 +3,7 @@
 
 mod command;
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -346,7 +347,7 @@ impl<'a> Capturing<'a> {
                 break;
             }
         }
-        run(Command::new("kill").args(["-INT", &self.child.id().to_string()]))?;
+        kill_process(Pid::from_child(&self.child), Signal::INT)?;
         self.child.wait()?;
         Ok(())
     }

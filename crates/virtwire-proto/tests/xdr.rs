@@ -181,6 +181,83 @@ fn texts_compare_by_their_bytes_however_they_are_kept() {
     assert_eq!(format!("{:>4}|{:?}", Text::from("ab"), Text::from(vec![b'a', 0xff])), "  ab|b\"a\\xff\"");
 }
 
+/// Each length of a string, each alignment, in buffers that are too short, and dirty: as value by value.
+#[test]
+fn a_run_is_its_values_one_after_the_other() {
+    let uuid = uuid::Uuid::from_bytes([0xee; 16]);
+    for len in (0..70).chain(250..260) {
+        let text = Text::from(vec![b'x'; len]);
+        for before in [0, 1, 255, 256, 4000] {
+            let mut buffer = BytesMut::from(&vec![0xaa; before + 300][..]);
+            buffer.truncate(before);
+            let mut writer = Writer::new(&mut buffer);
+            writer
+                .put_string_and(&text, 300, (uuid, -1_i8, 2_u8, -3_i16, 4_u16, 5_u64, -6_i64, 0.5))
+                .unwrap();
+            writer.put_fixed((7_u32, -8_i32));
+            drop(writer);
+
+            let mut expected = vec![0xaa; before];
+            expected.extend((len as u32).to_be_bytes());
+            expected.extend(vec![b'x'; len]);
+            expected.resize(before + 4 + len.next_multiple_of(4), 0);
+            expected.extend([0xee; 16]);
+            expected.extend((-1_i32).to_be_bytes());
+            expected.extend(2_u32.to_be_bytes());
+            expected.extend((-3_i32).to_be_bytes());
+            expected.extend(4_u32.to_be_bytes());
+            expected.extend(5_u64.to_be_bytes());
+            expected.extend((-6_i64).to_be_bytes());
+            expected.extend(0.5_f64.to_be_bytes());
+            expected.extend(7_u32.to_be_bytes());
+            expected.extend((-8_i32).to_be_bytes());
+            assert_eq!(buffer, expected, "{len} bytes behind {before}");
+        }
+    }
+    assert_eq!(written(|writer| writer.put_string_and(&"abc".into(), 2, 7_u32)).unwrap_err().max, 2);
+    assert_eq!(
+        written(|writer| writer.put_string_and(&"ab".repeat(50).into(), 99, ())).unwrap_err().count,
+        100
+    );
+}
+
+#[test]
+fn a_value_is_decoded_over_another() {
+    let texts = ["", "short", "20 bytes go in place", "what is longer is kept elsewhere"];
+    for old in texts {
+        for new in texts {
+            // Nothing behind the string, or enough that a copy of constant length takes it along.
+            for behind in [0, 40] {
+                let bytes = written(|writer| {
+                    writer.put_uint(1);
+                    writer.put_string(&new.into(), 100)?;
+                    writer.put_raw(&vec![b'?'; behind]);
+                    Ok(())
+                });
+                let bytes = Bytes::from(bytes.unwrap());
+                let mut optional = Some(Text::from(old));
+                let mut reader = Reader::new(&bytes);
+                reader.optional_string_into(&mut optional, 100).unwrap();
+                assert_eq!((optional, reader.remaining()), (Some(new.into()), behind));
+
+                let mut text = Text::from(old);
+                let mut reader = Reader::new(&bytes);
+                reader.uint().unwrap();
+                reader.string_into(&mut text, 100).unwrap();
+                assert_eq!((text, reader.remaining()), (new.into(), behind));
+            }
+        }
+        let mut optional = Some(Text::from(old));
+        read(&[0; 4], |reader| reader.optional_string_into(&mut optional, 100)).unwrap();
+        assert_eq!(optional, None);
+    }
+    let mut number = Some(2);
+    read(&[0, 0, 0, 1, 0, 0, 0, 3], |reader| number.decode_into(reader)).unwrap();
+    assert_eq!(number, Some(3));
+    read(&[0; 4], |reader| number.decode_into(reader)).unwrap();
+    assert_eq!(number, None);
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read(

@@ -8,6 +8,7 @@ use virtwire_proto::connection::{CallError, CloseReason, SendError, StreamFailur
 use virtwire_proto::enums::{ErrorDomain, ErrorLevel, ErrorNumber};
 use virtwire_proto::packet::{Header, PacketError};
 use virtwire_proto::program::{Procedure, Version, net};
+use virtwire_proto::typed_params::TypedParamError;
 use virtwire_proto::xdr::{DecodeError, Text};
 
 /// A result of this crate's.
@@ -86,6 +87,9 @@ pub enum Error {
         /// Those that there are, with commas between them.
         available: String,
     },
+    /// A migration that this client manages does not work.
+    #[error("the migration failed: {0}")]
+    Migration(#[from] MigrationError),
     /// The subscription's oldest events were dropped, since its consumer was slower than they came. It goes on.
     #[error("{0} events were lost: the subscription's consumer is too slow")]
     Lagged(u64),
@@ -114,7 +118,7 @@ impl Error {
     #[must_use]
     pub fn libvirt(&self) -> Option<&LibvirtError> {
         match self {
-            Self::Libvirt(error) => Some(error),
+            Self::Libvirt(error) | Self::Migration(MigrationError::Both { source: error, .. }) => Some(error),
             _ => None,
         }
     }
@@ -248,6 +252,44 @@ impl fmt::Display for LibvirtError {
 }
 
 impl std::error::Error for LibvirtError {}
+
+/// Why a migration does not work that this client manages.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MigrationError {
+    /// There is no migration protocol that both daemons and their drivers have.
+    #[error("the two daemons have no migration protocol in common")]
+    NoCommonProtocol,
+    /// Parameters were given that the protocol does not know, or that have a wrong type.
+    #[error(transparent)]
+    Params(#[from] TypedParamError),
+    /// The domain's XML was to be changed, which needs protocol 3 (libvirt 0.9.2) on both sides.
+    #[error("the daemons' migration protocol cannot change the domain's XML")]
+    Xml,
+    /// One of the daemons cannot migrate a domain that is not active.
+    #[error("the daemons cannot migrate a domain that is not active")]
+    Offline,
+    /// The source cannot keep the domain from being changed meanwhile.
+    #[error("the source cannot keep the domain from being changed")]
+    ChangeProtection,
+    /// Tunnelled migration is the daemons' own: it takes the flag `PEER2PEER`.
+    #[error("a tunnelled migration has to be one from peer to peer")]
+    Tunnelled,
+    /// Nobody has said where to send the domain's memory.
+    #[error("neither the caller nor the destination says where to migrate to")]
+    NoUri,
+    /// Nobody waited for it any more.
+    #[error("it was given up")]
+    GivenUp,
+    /// It failed on both sides, and either may be the cause.
+    #[error("{source}; and at the destination: {destination}")]
+    Both {
+        /// What the source says.
+        source: Box<LibvirtError>,
+        /// What the destination says.
+        destination: Box<LibvirtError>,
+    },
+}
 
 /// How a daemon broke the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -15,11 +15,13 @@
 //!
 //! - [`Connection`] is one connection to a daemon, shared by its clones. Any number of tasks call on it at once, and
 //!   answers come in whatever order the daemon finishes them. [`Builder`] has its settings.
-//! - Objects such as [`Domain`] come from it. Methods are named as in C, without the prefix and without `get`:
-//!   virDomainGetXMLDesc is [`Domain::xml_desc`]. Search this documentation for the C name.
-//! - [`Connection::call`] calls any procedure of libvirt's programs by the type of its arguments, where no method
-//!   does yet.
-//! - [`Subscription`] is a stream of events, [`Stream`] the data of a volume, a console or a screenshot.
+//! - Objects such as [`Domain`], [`Network`] or [`StorageVol`] come from it. Every procedure of libvirt's is a method of
+//!   the object that it belongs to, named as in C, without the prefix and without `get`: virDomainGetXMLDesc is
+//!   [`Domain::xml_desc`]. Search this documentation for the C name. [`info`] has what methods give beside objects.
+//! - [`AdminConnection`] is a connection to the administration of a daemon.
+//! - [`Connection::call`] calls any procedure of libvirt's programs by the type of its arguments, as the wire has it.
+//! - [`Subscription`] is a stream of events, such as [`DomainEvent`]; [`Stream`] is the data of a volume, a console or
+//!   a screenshot.
 //! - [`Error`] is what does not work, in one family.
 //! - [`proto`] is what the bytes mean: procedures, enums, flags, without I/O.
 //!
@@ -61,20 +63,25 @@
 //! ```
 
 mod connection;
-mod domain;
 mod driver;
 mod error;
 mod events;
-mod node;
+mod objects;
 mod stream;
 mod transport;
 
-pub use connection::{Builder, CallOptions, Connection, RawReply};
-pub use domain::{Domain, DomainInfo};
+pub use connection::{AdminConnection, Builder, CallOptions, Connection, RawReply};
 pub use driver::Chunk;
-pub use error::{Error, LibvirtError, ProtocolError, Result};
-pub use events::{DomainEvent, Subscription};
-pub use node::NodeInfo;
+pub use error::{Error, LibvirtError, MigrationError, ProtocolError, Result};
+pub use events::{
+    DomainEvent, DomainEventDetail, EventIds, GraphicsAddress, GraphicsIdentity, HypervisorClosed,
+    NetworkEvent, NodeDeviceEvent, QemuMonitorEvent, SecretEvent, StoragePoolEvent, Subscription,
+};
+pub use objects::info;
+pub use objects::{
+    AdminClient, AdminServer, CpuSet, CpuSetError, Domain, DomainCheckpoint, DomainSnapshot, Interface,
+    Network, NetworkPort, NodeDevice, NwFilter, NwFilterBinding, Secret, StoragePool, StorageVol,
+};
 pub use stream::Stream;
 
 pub use uuid::Uuid;

@@ -40,7 +40,7 @@ async fn subscribe(
 
 async fn detail(events: &mut Subscription<DomainEvent>) -> i32 {
     match events.next().await {
-        Some(Ok(DomainEvent::Lifecycle { detail, .. })) => detail,
+        Some(Ok(DomainEvent::Lifecycle { detail, .. })) => detail.code(),
         other => panic!("{other:?}"),
     }
 }
@@ -123,6 +123,59 @@ async fn a_registration_that_is_dropped_is_undone() {
     peer.with(move |server| server.reply(id, &reply).unwrap()).await;
     let call = peer.call_of::<remote::ConnectDomainEventCallbackDeregisterAnyArgs>().await;
     assert_eq!(call.args::<remote::ConnectDomainEventCallbackDeregisterAnyArgs>().unwrap().callback_id, 3);
+}
+
+#[tokio::test]
+async fn registrations_that_are_dropped_half_way_are_all_undone() {
+    let (connection, mut peer) = connect().await;
+    let subscribing = tokio::spawn({
+        let connection = connection.clone();
+        async move { connection.domain_events([DomainEventId::LIFECYCLE, DomainEventId::REBOOT]).await }
+    });
+    let first = peer.call_of::<Register>().await.id;
+    let second = peer.call_of::<Register>().await.id;
+    peer.with(move |server| {
+        server.reply(first, &remote::ConnectDomainEventCallbackRegisterAnyRet { callback_id: 5 }).unwrap();
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    subscribing.abort();
+    assert!(subscribing.await.unwrap_err().is_cancelled());
+    peer.with(move |server| {
+        server.reply(second, &remote::ConnectDomainEventCallbackRegisterAnyRet { callback_id: 6 }).unwrap();
+    })
+    .await;
+    for callback_id in [5, 6] {
+        let call = peer.call_of::<remote::ConnectDomainEventCallbackDeregisterAnyArgs>().await;
+        let args = call.args::<remote::ConnectDomainEventCallbackDeregisterAnyArgs>().unwrap();
+        assert_eq!(args.callback_id, callback_id);
+    }
+}
+
+#[tokio::test]
+async fn what_is_lost_while_several_are_registered_for_counts_once() {
+    let (connection, mut peer) = connect_with(builder().max_queued_events(5_000)).await;
+    let subscribing = tokio::spawn(async move {
+        let ids = [DomainEventId::LIFECYCLE, DomainEventId::REBOOT, DomainEventId::WATCHDOG];
+        connection.domain_events(ids).await
+    });
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(peer.call_of::<Register>().await.id);
+    }
+    // More than are kept for registrations that are not answered.
+    peer.with(move |server| {
+        (0..1_030).for_each(|number| server.emit(&lifecycle(50, number)).unwrap());
+        for (id, callback_id) in ids.into_iter().zip(50..) {
+            server.reply(id, &remote::ConnectDomainEventCallbackRegisterAnyRet { callback_id }).unwrap();
+        }
+    })
+    .await;
+    let mut events = subscribing.await.unwrap().unwrap();
+    assert!(matches!(events.next().await, Some(Err(Error::Lagged(6)))));
+    for expected in 6..1_030 {
+        assert_eq!(detail(&mut events).await, expected);
+    }
 }
 
 #[tokio::test]

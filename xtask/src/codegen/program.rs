@@ -255,9 +255,8 @@ fn structure(
     }
     let encode = result(encoding(&Place { model, program }, &fields)?);
     let decode = result(decode);
-    // A struct that others are made of is decoded where theirs is.
-    let (inline_encode, inline_decode) =
-        if inline { ("#[inline]\n", "#[inline(always)]\n") } else { ("", "") };
+    // A struct that others are made of: in their arrays it is one of thousands.
+    let inline = if inline { "#[inline(always)]\n" } else { "" };
     let _ = writeln!(
         out,
         "\n{doc}#[doc(alias = {name:?})]\n#[derive(Debug, Clone{copy}, PartialEq{eq}, Default)]\npub struct {rust} {{
@@ -266,10 +265,10 @@ fn structure(
 
         impl Xdr for {rust} {{
             const MIN_LEN: usize = {min_len};
-            {inline_encode}fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {{
+            {inline}fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {{
                 {encode}
             }}
-            {inline_decode}fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {{
+            {inline}fn decode_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {{
                 {decode}
             }}
         }}\n",

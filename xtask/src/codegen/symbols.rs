@@ -223,7 +223,7 @@ fn doc(name: &str, since: Option<&String>, before: &str) -> String {
 
 /// `virConnectListAllDomainsFlags` as `ListAllDomainsFlags`, `virDomainUndefineFlagsValues` as
 /// `DomainUndefineFlags`.
-fn type_name(name: &str) -> String {
+pub(super) fn type_name(name: &str) -> String {
     if let Some((_, rust)) = TYPE_NAMES.iter().find(|(c, _)| *c == name) {
         return (*rust).to_owned();
     }

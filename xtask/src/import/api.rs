@@ -10,6 +10,9 @@ use std::path::Path;
 pub(super) struct Api {
     /// Functions and the versions that they appeared in, by name.
     pub(super) functions: BTreeMap<String, String>,
+    /// The enums whose values the functions' numeric arguments take, by function and argument, as far as the
+    /// arguments' descriptions name them.
+    pub(super) values: BTreeMap<String, IndexMap<String, String>>,
     pub(super) enums: IndexMap<String, Enum>,
     pub(super) macros: Vec<Macro>,
     /// The libvirt that the files describe: "12.8.0".
@@ -93,6 +96,20 @@ impl Api {
         }
         // A few typedefs are names for something else, such as a bool.
         self.enums.retain(|_, of| !of.values.is_empty());
+        // What the descriptions name is an enum only now that all are known. That strings are understood is said
+        // beside other flags.
+        let Self { enums, values, .. } = self;
+        for arguments in values.values_mut() {
+            arguments.retain(|_, of| {
+                let named = of
+                    .split(|c: char| !c.is_ascii_alphanumeric())
+                    .find(|word| enums.contains_key(*word) && *word != "virTypedParameterFlags");
+                named.map(str::to_owned).is_some_and(|named| {
+                    *of = named;
+                    true
+                })
+            });
+        }
         Ok(())
     }
 
@@ -103,6 +120,11 @@ impl Api {
         let header = text("file").unwrap_or_default();
         match node.tag_name().name() {
             "function" => {
+                let arguments = node.children().filter(|of| of.has_tag_name("arg")).filter_map(|of| {
+                    let is_number = matches!(of.attribute("type")?, "int" | "unsigned int");
+                    is_number.then_some((of.attribute("name")?.to_owned(), of.attribute("info")?.to_owned()))
+                });
+                self.values.insert(name.clone(), arguments.collect());
                 self.functions.insert(name, since.unwrap_or_default());
             }
             "typedef" if node.attribute("type") == Some("enum") => {

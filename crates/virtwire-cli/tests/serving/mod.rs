@@ -1,6 +1,7 @@
 //! `virtwire serve`, running.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -41,9 +42,8 @@ impl Serving {
     }
 
     /// Sends it a signal; gives its status, and what it has written since it listens.
-    pub(crate) fn end(mut self, signal: &str) -> (Option<i32>, String, String) {
-        let killed = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
-        assert!(killed.expect("kill is there").success());
+    pub(crate) fn end(mut self, signal: Signal) -> (Option<i32>, String, String) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it has not ended");
         let status = self.child.wait().expect("it ends");
         let (mut stdout, mut stderr) = (String::new(), String::new());
         self.stdout.read_to_string(&mut stdout).unwrap();

@@ -22,12 +22,13 @@ pub struct VcpuInfo {
     /// The CPU that it runs on: the last that it may run on.
     pub cpu: i32,
     /// The CPUs that it may run on.
-    cpus: CpuSet,
+    cpus: Arc<CpuSet>,
 }
 
 impl VcpuInfo {
     /// The CPUs that it may run on: a bit each, the lowest first, in `len` bytes.
-    pub fn cpu_map(&self, len: usize) -> impl Iterator<Item = u8> {
+    #[must_use]
+    pub fn cpu_map(&self, len: usize) -> Vec<u8> {
         self.cpus.to_bytes(len)
     }
 }
@@ -61,10 +62,10 @@ impl Node {
             )),
         })??;
         let cpu_time = u64::try_from(self.now().as_micros() / 10).unwrap_or(u64::MAX);
-        let (pins, otherwise) = (definition.pins(), self.cpus_of(&definition));
+        let cpus = self.cpus_of(&definition);
         let info = |number| {
-            let cpus = pins.get(&number).unwrap_or(&otherwise).clone();
-            let cpu = cpus.last().and_then(|cpu| i32::try_from(cpu).ok()).unwrap_or(-1);
+            let cpus = cpus.of(number);
+            let cpu = cpus.last().map_or(-1, i32::from);
             VcpuInfo { number, state: VcpuState::RUNNING, cpu_time, cpu, cpus }
         };
         Ok((0..definition.vcpus).take(max).map(info).collect())
@@ -112,30 +113,40 @@ impl Node {
         check_exclusive("virDomainGetVcpuPinInfo", flags, LIVE, CONFIG)?;
         let definition =
             self.read_domain(domain, |found| Ok(Arc::clone(found.get(found.which(flags)?))))??;
-        let (pins, otherwise) = (definition.pins(), self.cpus_of(&definition));
-        let map = |vcpu| pins.get(&vcpu).unwrap_or(&otherwise).to_bytes(len).collect();
-        Ok((0..definition.max_vcpus).take(max).map(map).collect())
+        let cpus = self.cpus_of(&definition);
+        Ok((0..definition.max_vcpus).take(max).map(|vcpu| cpus.of(vcpu).to_bytes(len)).collect())
     }
 
-    /// The CPUs of a domain's vCPUs that have none of their own.
-    fn cpus_of(&self, definition: &Definition) -> CpuSet {
+    fn cpus_of<'a>(&self, definition: &'a Definition) -> Cpus<'a> {
         let all = || {
             let info = self.info();
             let cpus = [info.sockets, info.cores, info.threads].into_iter();
             CpuSet::first(cpus.fold(info.nodes, u32::saturating_mul))
         };
-        definition.cpus().unwrap_or_else(all)
+        let otherwise = Arc::new(definition.cpus().unwrap_or_else(all));
+        Cpus { pins: definition.pins(), otherwise }
+    }
+}
+
+/// The CPUs of a domain's vCPUs.
+struct Cpus<'a> {
+    /// Those of single vCPUs, as the document writes them.
+    pins: BTreeMap<u32, &'a str>,
+    otherwise: Arc<CpuSet>,
+}
+
+impl Cpus<'_> {
+    fn of(&self, vcpu: u32) -> Arc<CpuSet> {
+        let own = self.pins.get(&vcpu).and_then(|pin| CpuSet::parse(pin));
+        own.map_or_else(|| Arc::clone(&self.otherwise), Arc::new)
     }
 }
 
 impl Definition {
     /// The vCPUs that have CPUs of their own, and these.
-    fn pins(&self) -> BTreeMap<u32, CpuSet> {
-        let pins = self.part("cputune").into_iter().flat_map(Element::elements).filter_map(|pin| {
-            let vcpu = pinned(pin)?;
-            Some((vcpu, CpuSet::parse(pin.attribute("cpuset")?)?))
-        });
-        pins.collect()
+    fn pins(&self) -> BTreeMap<u32, &str> {
+        let tune = self.part("cputune").into_iter().flat_map(Element::elements);
+        tune.filter_map(|pin| Some((pinned(pin)?, pin.attribute("cpuset")?))).collect()
     }
 
     /// Gives a vCPU CPUs of its own.

@@ -1,7 +1,10 @@
 //! The methods of libvirt's remote program that the hypervisor has.
 
-use super::nothing::{answer_nothing, answer_nothing_of_a_domain};
-use super::{Session, answers, nothing};
+use super::nothing::{
+    CHECKPOINT, DEVICE, INTERFACE, NETWORK, POOL, SNAPSHOT, answer_not_found, answer_not_found_in_a_domain,
+    answer_nothing, answer_nothing_of_a_domain, deregister, deregister_from_nothing, register_for_nothing,
+};
+use super::{Session, answers};
 use virtwire_proto::enums::{DomainEventId, DriverFeature};
 use virtwire_proto::packet::Descriptor;
 use virtwire_proto::program::EventClass;
@@ -572,111 +575,32 @@ impl RemoteService for Session {
         connect_list_all_node_devices(ConnectListAllNodeDevicesArgs) -> ConnectListAllNodeDevicesRet;
     }
 
-    async fn network_lookup_by_name(
-        &self,
-        _: &Client,
-        args: NetworkLookupByNameArgs,
-    ) -> Result<NetworkLookupByNameRet> {
-        Err(nothing::no_network("name", args.name))
+    answer_not_found! {
+        network_lookup_by_name(NetworkLookupByNameArgs) -> NetworkLookupByNameRet: NETWORK, name;
+        network_lookup_by_uuid(NetworkLookupByUuidArgs) -> NetworkLookupByUuidRet: NETWORK, uuid;
+        storage_pool_lookup_by_name(StoragePoolLookupByNameArgs) -> StoragePoolLookupByNameRet: POOL, name;
+        storage_pool_lookup_by_uuid(StoragePoolLookupByUuidArgs) -> StoragePoolLookupByUuidRet: POOL, uuid;
+        interface_lookup_by_name(InterfaceLookupByNameArgs) -> InterfaceLookupByNameRet: INTERFACE, name;
+        interface_lookup_by_mac_string(InterfaceLookupByMacStringArgs)
+            -> InterfaceLookupByMacStringRet: INTERFACE, mac;
+        node_device_lookup_by_name(NodeDeviceLookupByNameArgs) -> NodeDeviceLookupByNameRet: DEVICE, name;
     }
 
-    async fn network_lookup_by_uuid(
-        &self,
-        _: &Client,
-        args: NetworkLookupByUuidArgs,
-    ) -> Result<NetworkLookupByUuidRet> {
-        Err(nothing::no_network("uuid", args.uuid))
+    register_for_nothing! {
+        connect_network_event_register_any(ConnectNetworkEventRegisterAnyArgs)
+            -> ConnectNetworkEventRegisterAnyRet: EventClass::Network;
+        connect_storage_pool_event_register_any(ConnectStoragePoolEventRegisterAnyArgs)
+            -> ConnectStoragePoolEventRegisterAnyRet: EventClass::StoragePool;
+        connect_node_device_event_register_any(ConnectNodeDeviceEventRegisterAnyArgs)
+            -> ConnectNodeDeviceEventRegisterAnyRet: EventClass::NodeDevice;
     }
 
-    async fn storage_pool_lookup_by_name(
-        &self,
-        _: &Client,
-        args: StoragePoolLookupByNameArgs,
-    ) -> Result<StoragePoolLookupByNameRet> {
-        Err(nothing::no_pool("name", args.name))
-    }
-
-    async fn storage_pool_lookup_by_uuid(
-        &self,
-        _: &Client,
-        args: StoragePoolLookupByUuidArgs,
-    ) -> Result<StoragePoolLookupByUuidRet> {
-        Err(nothing::no_pool("uuid", args.uuid))
-    }
-
-    async fn interface_lookup_by_name(
-        &self,
-        _: &Client,
-        args: InterfaceLookupByNameArgs,
-    ) -> Result<InterfaceLookupByNameRet> {
-        Err(nothing::no_interface("name", args.name))
-    }
-
-    async fn interface_lookup_by_mac_string(
-        &self,
-        _: &Client,
-        args: InterfaceLookupByMacStringArgs,
-    ) -> Result<InterfaceLookupByMacStringRet> {
-        Err(nothing::no_interface("mac", args.mac))
-    }
-
-    async fn node_device_lookup_by_name(
-        &self,
-        _: &Client,
-        args: NodeDeviceLookupByNameArgs,
-    ) -> Result<NodeDeviceLookupByNameRet> {
-        Err(nothing::no_device("name", args.name))
-    }
-
-    async fn connect_network_event_register_any(
-        &self,
-        client: &Client,
-        args: ConnectNetworkEventRegisterAnyArgs,
-    ) -> Result<ConnectNetworkEventRegisterAnyRet> {
-        let callback_id = client.register(EventClass::Network, args.event_id, None);
-        Ok(ConnectNetworkEventRegisterAnyRet { callback_id })
-    }
-
-    async fn connect_network_event_deregister_any(
-        &self,
-        client: &Client,
-        args: ConnectNetworkEventDeregisterAnyArgs,
-    ) -> Result<()> {
-        nothing::deregister(client, EventClass::Network, args.callback_id)
-    }
-
-    async fn connect_storage_pool_event_register_any(
-        &self,
-        client: &Client,
-        args: ConnectStoragePoolEventRegisterAnyArgs,
-    ) -> Result<ConnectStoragePoolEventRegisterAnyRet> {
-        let callback_id = client.register(EventClass::StoragePool, args.event_id, None);
-        Ok(ConnectStoragePoolEventRegisterAnyRet { callback_id })
-    }
-
-    async fn connect_storage_pool_event_deregister_any(
-        &self,
-        client: &Client,
-        args: ConnectStoragePoolEventDeregisterAnyArgs,
-    ) -> Result<()> {
-        nothing::deregister(client, EventClass::StoragePool, args.callback_id)
-    }
-
-    async fn connect_node_device_event_register_any(
-        &self,
-        client: &Client,
-        args: ConnectNodeDeviceEventRegisterAnyArgs,
-    ) -> Result<ConnectNodeDeviceEventRegisterAnyRet> {
-        let callback_id = client.register(EventClass::NodeDevice, args.event_id, None);
-        Ok(ConnectNodeDeviceEventRegisterAnyRet { callback_id })
-    }
-
-    async fn connect_node_device_event_deregister_any(
-        &self,
-        client: &Client,
-        args: ConnectNodeDeviceEventDeregisterAnyArgs,
-    ) -> Result<()> {
-        nothing::deregister(client, EventClass::NodeDevice, args.callback_id)
+    deregister_from_nothing! {
+        connect_network_event_deregister_any(ConnectNetworkEventDeregisterAnyArgs): EventClass::Network;
+        connect_storage_pool_event_deregister_any(ConnectStoragePoolEventDeregisterAnyArgs):
+            EventClass::StoragePool;
+        connect_node_device_event_deregister_any(ConnectNodeDeviceEventDeregisterAnyArgs):
+            EventClass::NodeDevice;
     }
 
     answer_nothing_of_a_domain! {
@@ -687,13 +611,11 @@ impl RemoteService for Session {
         domain_list_all_checkpoints(DomainListAllCheckpointsArgs) -> DomainListAllCheckpointsRet;
     }
 
-    async fn domain_snapshot_lookup_by_name(
-        &self,
-        _: &Client,
-        args: DomainSnapshotLookupByNameArgs,
-    ) -> Result<DomainSnapshotLookupByNameRet> {
-        self.node()?.domain_is_active(&args.dom.into())?;
-        Err(nothing::no_snapshot(args.name))
+    answer_not_found_in_a_domain! {
+        domain_snapshot_lookup_by_name(DomainSnapshotLookupByNameArgs)
+            -> DomainSnapshotLookupByNameRet: SNAPSHOT, name;
+        domain_checkpoint_lookup_by_name(DomainCheckpointLookupByNameArgs)
+            -> DomainCheckpointLookupByNameRet: CHECKPOINT, name;
     }
 
     async fn domain_snapshot_current(
@@ -702,15 +624,6 @@ impl RemoteService for Session {
         args: DomainSnapshotCurrentArgs,
     ) -> Result<DomainSnapshotCurrentRet> {
         self.node()?.domain_is_active(&args.dom.into())?;
-        Err(nothing::no_current_snapshot())
-    }
-
-    async fn domain_checkpoint_lookup_by_name(
-        &self,
-        _: &Client,
-        args: DomainCheckpointLookupByNameArgs,
-    ) -> Result<DomainCheckpointLookupByNameRet> {
-        self.node()?.domain_is_active(&args.dom.into())?;
-        Err(nothing::no_checkpoint(args.name))
+        Err(SNAPSHOT.none("the domain has no current snapshot"))
     }
 }

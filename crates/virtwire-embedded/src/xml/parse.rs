@@ -189,6 +189,8 @@ impl Builder {
 
     fn text(&mut self, text: &str) -> Result<(), String> {
         match self.open.last_mut() {
+            // An empty CDATA section leaves nothing behind, so that what is written is read as the same.
+            Some(_) if text.is_empty() => {}
             Some(parent) => match parent.children.last_mut() {
                 // A reference or a CDATA section does not part a text.
                 Some(Node::Text(before)) => before.push_str(text),
@@ -398,6 +400,12 @@ mod tests {
         .unwrap();
         assert_eq!(root.attribute("x"), Some("1\n2 3&\""));
         assert_eq!(root.text(), "<\u{fc}\u{65e5}<&\n");
+    }
+
+    #[test]
+    fn an_empty_section_is_no_content() {
+        let root = parse(b"<a><![CDATA[]]></a>", Limits::PEER).unwrap();
+        assert_eq!(root.children, []);
     }
 
     #[test]

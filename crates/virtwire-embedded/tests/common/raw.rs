@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use virtwire_proto::connection::{
-    CallError, Client, ClientConfig, ClientEvent, CloseReason, Reply, Time, Transmit,
+    CallError, CallOptions, Client, ClientConfig, ClientEvent, CloseReason, Reply, Time, Transmit,
 };
 use virtwire_proto::packet::Serial;
 use virtwire_proto::program::net::MessageError;
 use virtwire_proto::program::remote::{ConnectOpenArgs, DomainLookupByNameArgs, NonnullDomain};
-use virtwire_proto::program::{Call, Event};
+use virtwire_proto::program::{Call, Event, Procedure};
 use virtwire_proto::xdr::from_bytes;
 
 /// Waits for something that must come soon.
@@ -63,6 +63,18 @@ impl Raw {
     pub(crate) fn start<C: Call>(&mut self, args: &C) -> Serial {
         let now = self.now();
         self.machine.call(args, now).unwrap()
+    }
+
+    /// Sends these bytes as the arguments of a call, and waits for the answer.
+    pub(crate) async fn call_raw(
+        &mut self,
+        procedure: &'static Procedure,
+        payload: &[u8],
+    ) -> Result<Reply, MessageError> {
+        let now = self.now();
+        let options = CallOptions::default();
+        let serial = self.machine.call_raw(procedure, payload, options, now).unwrap();
+        self.reply(serial).await
     }
 
     /// Calls and waits for the answer.

@@ -124,7 +124,7 @@ pub(crate) const SAME: &[&str] = &[
     "start test",
     "domstate test --reason",
     "list --all",
-    "managedsave test",
+    "destroy test",
     "domstate test --reason",
     "list --all --managed-save",
     "dominfo test",
@@ -187,6 +187,9 @@ const WORDS: &[(&str, &str)] = &[
 /// Commands that libvirt's test driver simulates and this hypervisor does not, and the function that it lacks.
 /// Networks, storage pools, interfaces, node devices, snapshots and checkpoints, of which libvirt's default node
 /// has some, it has none of.
+///
+/// virsh's save, dump and managedsave are not asked, here and above: each ends the loop that it waits in from a thread
+/// of its own, and waits for ever where the answer comes before the loop began.
 pub(crate) const UNSUPPORTED: &[(&str, &str)] = &[
     ("dommemstat test", "virDomainMemoryStats"),
     ("domblkstat test vda", "virDomainBlockStats"),
@@ -194,8 +197,6 @@ pub(crate) const UNSUPPORTED: &[(&str, &str)] = &[
     ("nodecpustats", "virNodeGetCPUStats"),
     ("cpu-models x86_64", "virConnectGetCPUModelNames"),
     ("freepages --all", "virNodeGetFreePages"),
-    ("save test /nowhere", "virDomainSave"),
-    ("dump test /nowhere", "virDomainCoreDump"),
     ("screenshot test /nowhere", "virDomainScreenshot"),
     ("send-key test 1", "virDomainSendKey"),
     ("inject-nmi test", "virDomainInjectNMI"),

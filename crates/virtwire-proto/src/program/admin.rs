@@ -44,7 +44,7 @@ pub struct NonnullServer {
 
 impl Xdr for NonnullServer {
     const MIN_LEN: usize = 4;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
@@ -70,7 +70,7 @@ pub struct NonnullClient {
 
 impl Xdr for NonnullClient {
     const MIN_LEN: usize = NonnullServer::MIN_LEN + 20;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.srv.encode(writer)?;
         writer.put_fixed((self.id, self.timestamp, self.transport));

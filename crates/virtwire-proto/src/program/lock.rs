@@ -34,7 +34,7 @@ pub struct Owner {
 
 impl Xdr for Owner {
     const MIN_LEN: usize = 28;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_fixed(self.uuid);
         writer.put_string_and(&self.name, limits::STRING_MAX, (self.id, self.pid))

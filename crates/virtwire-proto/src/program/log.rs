@@ -38,7 +38,7 @@ pub struct Domain {
 
 impl Xdr for Domain {
     const MIN_LEN: usize = 20;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_fixed(self.uuid);
         writer.put_string(&self.name, limits::STRING_MAX)
@@ -62,7 +62,7 @@ pub struct LogFilePosition {
 
 impl Xdr for LogFilePosition {
     const MIN_LEN: usize = 16;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_fixed((self.inode, self.offset));
         Ok(())

@@ -85,7 +85,7 @@ pub struct MessageHeader {
 
 impl Xdr for MessageHeader {
     const MIN_LEN: usize = 24;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_fixed((self.prog, self.vers, self.proc, self.type_.0, self.serial, self.status.0));
         Ok(())
@@ -115,7 +115,7 @@ pub struct MessageNonnullDomain {
 
 impl Xdr for MessageNonnullDomain {
     const MIN_LEN: usize = 24;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string_and(&self.name, limits::MESSAGE_STRING_MAX, (self.uuid, self.id))
     }
@@ -140,7 +140,7 @@ pub struct MessageNonnullNetwork {
 
 impl Xdr for MessageNonnullNetwork {
     const MIN_LEN: usize = 20;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string_and(&self.name, limits::MESSAGE_STRING_MAX, self.uuid)
     }
@@ -181,7 +181,7 @@ pub struct MessageError {
 
 impl Xdr for MessageError {
     const MIN_LEN: usize = 44;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_fixed((self.code, self.domain));
         writer.put_optional_string(self.message.as_ref(), limits::MESSAGE_STRING_MAX)?;
@@ -221,7 +221,7 @@ pub struct StreamHole {
 
 impl Xdr for StreamHole {
     const MIN_LEN: usize = 12;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_fixed((self.length, self.flags));
         Ok(())

@@ -255,7 +255,7 @@ pub struct NonnullDomain {
 
 impl Xdr for NonnullDomain {
     const MIN_LEN: usize = 24;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string_and(&self.name, limits::STRING_MAX, (self.uuid, self.id))
     }
@@ -280,7 +280,7 @@ pub struct NonnullNetwork {
 
 impl Xdr for NonnullNetwork {
     const MIN_LEN: usize = 20;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string_and(&self.name, limits::STRING_MAX, self.uuid)
     }
@@ -303,7 +303,7 @@ pub struct NonnullNetworkPort {
 
 impl Xdr for NonnullNetworkPort {
     const MIN_LEN: usize = NonnullNetwork::MIN_LEN + 16;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.net.encode(writer)?;
         writer.put_fixed(self.uuid);
@@ -328,7 +328,7 @@ pub struct NonnullNwfilter {
 
 impl Xdr for NonnullNwfilter {
     const MIN_LEN: usize = 20;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string_and(&self.name, limits::STRING_MAX, self.uuid)
     }
@@ -351,7 +351,7 @@ pub struct NonnullNwfilterBinding {
 
 impl Xdr for NonnullNwfilterBinding {
     const MIN_LEN: usize = 8;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.portdev, limits::STRING_MAX)?;
         writer.put_string(&self.filtername, limits::STRING_MAX)
@@ -375,7 +375,7 @@ pub struct NonnullInterface {
 
 impl Xdr for NonnullInterface {
     const MIN_LEN: usize = 8;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)?;
         writer.put_string(&self.mac, limits::STRING_MAX)
@@ -399,7 +399,7 @@ pub struct NonnullStoragePool {
 
 impl Xdr for NonnullStoragePool {
     const MIN_LEN: usize = 20;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string_and(&self.name, limits::STRING_MAX, self.uuid)
     }
@@ -424,7 +424,7 @@ pub struct NonnullStorageVol {
 
 impl Xdr for NonnullStorageVol {
     const MIN_LEN: usize = 12;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.pool, limits::STRING_MAX)?;
         writer.put_string(&self.name, limits::STRING_MAX)?;
@@ -448,7 +448,7 @@ pub struct NonnullNodeDevice {
 
 impl Xdr for NonnullNodeDevice {
     const MIN_LEN: usize = 4;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)
     }
@@ -474,7 +474,7 @@ pub struct NonnullSecret {
 
 impl Xdr for NonnullSecret {
     const MIN_LEN: usize = 24;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_fixed((self.uuid, self.usage_type));
         writer.put_string(&self.usage_id, limits::STRING_MAX)
@@ -499,7 +499,7 @@ pub struct NonnullDomainCheckpoint {
 
 impl Xdr for NonnullDomainCheckpoint {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 4;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)?;
         self.dom.encode(writer)
@@ -523,7 +523,7 @@ pub struct NonnullDomainSnapshot {
 
 impl Xdr for NonnullDomainSnapshot {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 4;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)?;
         self.dom.encode(writer)
@@ -551,7 +551,7 @@ pub struct VcpuInfo {
 
 impl Xdr for VcpuInfo {
     const MIN_LEN: usize = 20;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_fixed((self.number, self.state, self.cpu_time, self.cpu));
         Ok(())
@@ -578,7 +578,7 @@ pub struct NodeGetCpuStats {
 
 impl Xdr for NodeGetCpuStats {
     const MIN_LEN: usize = 12;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string_and(&self.field, limits::STRING_MAX, self.value)
     }
@@ -602,7 +602,7 @@ pub struct NodeGetMemoryStats {
 
 impl Xdr for NodeGetMemoryStats {
     const MIN_LEN: usize = 12;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string_and(&self.field, limits::STRING_MAX, self.value)
     }
@@ -626,7 +626,7 @@ pub struct DomainDiskError {
 
 impl Xdr for DomainDiskError {
     const MIN_LEN: usize = 8;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string_and(&self.disk, limits::STRING_MAX, self.error)
     }
@@ -650,7 +650,7 @@ pub struct DomainMemoryStat {
 
 impl Xdr for DomainMemoryStat {
     const MIN_LEN: usize = 12;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_fixed((self.tag, self.val));
         Ok(())
@@ -675,7 +675,7 @@ pub struct DomainIothreadInfo {
 
 impl Xdr for DomainIothreadInfo {
     const MIN_LEN: usize = 8;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_uint(self.iothread_id);
         writer.put_opaque(&self.cpumap, limits::CPUMAP_MAX)
@@ -702,7 +702,7 @@ pub struct DomainEventGraphicsAddress {
 
 impl Xdr for DomainEventGraphicsAddress {
     const MIN_LEN: usize = 12;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_int(self.family);
         writer.put_string(&self.node, limits::STRING_MAX)?;
@@ -729,7 +729,7 @@ pub struct DomainEventGraphicsIdentity {
 
 impl Xdr for DomainEventGraphicsIdentity {
     const MIN_LEN: usize = 8;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.type_, limits::STRING_MAX)?;
         writer.put_string(&self.name, limits::STRING_MAX)
@@ -768,7 +768,7 @@ pub struct NetworkDhcpLease {
 
 impl Xdr for NetworkDhcpLease {
     const MIN_LEN: usize = 40;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string_and(&self.iface, limits::STRING_MAX, (self.expirytime, self.type_))?;
         writer.put_optional_string(self.mac.as_ref(), limits::STRING_MAX)?;
@@ -803,7 +803,7 @@ pub struct DomainStatsRecord {
 
 impl Xdr for DomainStatsRecord {
     const MIN_LEN: usize = NonnullDomain::MIN_LEN + 4;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.dom.encode(writer)?;
         writer.put_elements(&self.params, limits::CONNECT_GET_ALL_DOMAIN_STATS_MAX)
@@ -832,7 +832,7 @@ pub struct DomainFsinfo {
 
 impl Xdr for DomainFsinfo {
     const MIN_LEN: usize = 16;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.mountpoint, limits::STRING_MAX)?;
         writer.put_string(&self.name, limits::STRING_MAX)?;
@@ -864,7 +864,7 @@ pub struct DomainIpAddr {
 
 impl Xdr for DomainIpAddr {
     const MIN_LEN: usize = 12;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_int(self.type_);
         writer.put_string_and(&self.addr, limits::STRING_MAX, self.prefix)
@@ -892,7 +892,7 @@ pub struct DomainInterface {
 
 impl Xdr for DomainInterface {
     const MIN_LEN: usize = 12;
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         writer.put_string(&self.name, limits::STRING_MAX)?;
         writer.put_optional_string(self.hwaddr.as_ref(), limits::STRING_MAX)?;

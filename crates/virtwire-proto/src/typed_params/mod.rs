@@ -81,7 +81,7 @@ impl fmt::Display for TypedParam {
 impl Xdr for TypedParam {
     const MIN_LEN: usize = 12;
 
-    #[inline]
+    #[inline(always)]
     fn encode(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         // As the field and then the value, but in one go: there are tens of thousands in a reply of statistics.
         let (field, kind) = (&self.field, self.value.kind() as i32);

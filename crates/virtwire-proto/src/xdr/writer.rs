@@ -50,6 +50,12 @@ fn too_long(what: &'static str, count: usize, max: u32) -> EncodeError {
 /// How long a word is, in bytes.
 const WORD: usize = 4;
 
+/// A length that is rounded up to words.
+#[inline(always)]
+const fn padded(len: usize) -> usize {
+    (len + (WORD - 1)) & !(WORD - 1)
+}
+
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
         self.buffer.truncate(self.position);
@@ -60,7 +66,7 @@ impl<'a> Writer<'a> {
     /// How many bytes of the buffer's capacity are made ready at first: as many as most calls take.
     const WINDOW: usize = 256;
 
-    /// How many bytes are made ready at a time from then on: they are still near when they are written.
+    /// How many bytes are made ready at a time at most: they are still near when they are written.
     const CHUNK: usize = 4096;
 
     /// From this length on bytes are appended, without room being made ready for them first.
@@ -87,7 +93,8 @@ impl<'a> Writer<'a> {
     #[cold]
     #[inline(never)]
     fn grow(&mut self, len: usize) {
-        self.buffer.resize(self.position + len + Self::CHUNK, 0);
+        let more = self.position.clamp(Self::WINDOW, Self::CHUNK);
+        self.buffer.resize(self.position + len + more, 0);
     }
 
     /// Appends bytes that are encoded already.
@@ -170,13 +177,22 @@ impl<'a> Writer<'a> {
         self.position += N;
     }
 
-    #[inline(never)]
+    #[inline]
     fn put_counted(&mut self, what: &'static str, bytes: &[u8], max: u32) -> Result<(), EncodeError> {
         self.put_count(what, bytes.len(), max)?;
-        self.put_raw(bytes);
-        let padding = bytes.len().wrapping_neg() % WORD;
-        self.room(padding).fill(0);
-        self.position += padding;
+        let padded = padded(bytes.len());
+        if bytes.len() < Self::LONG {
+            // The last word first, so that what is behind the bytes is zero.
+            let room = self.room(padded);
+            if let Some(last) = room.last_chunk_mut::<WORD>() {
+                *last = [0; WORD];
+            }
+            room[..bytes.len()].copy_from_slice(bytes);
+            self.position += padded;
+        } else {
+            self.put_raw(bytes);
+            self.put_raw(&[0; WORD][..padded - bytes.len()]);
+        }
         Ok(())
     }
 
@@ -207,7 +223,7 @@ impl<'a> Writer<'a> {
         match value.as_short() {
             Some((chunk, len)) if len <= max as usize => {
                 // Copies of constant length, the later over the end of the earlier.
-                let end = WORD + (len + WORD - 1) / WORD * WORD;
+                let end = WORD + padded(len);
                 let room = self.room(WORD + Text::SHORT + WORD + F::LEN);
                 room[..WORD].copy_from_slice(&(len as u32).to_be_bytes());
                 room[WORD..][..Text::SHORT].copy_from_slice(chunk);
@@ -216,11 +232,16 @@ impl<'a> Writer<'a> {
                 self.position += end + F::LEN;
             }
             _ => {
-                self.put_counted("a string", value.as_bytes(), max)?;
+                self.put_long_string(value, max)?;
                 self.put_fixed(then);
             }
         }
         Ok(())
+    }
+
+    #[inline(never)]
+    fn put_long_string(&mut self, value: &Text, max: u32) -> Result<(), EncodeError> {
+        self.put_counted("a string", value.as_bytes(), max)
     }
 
     /// Appends an optional string of at most `max` bytes.

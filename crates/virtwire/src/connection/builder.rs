@@ -29,14 +29,14 @@ use virtwire_proto::xdr::Text;
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Builder {
-    uri: String,
+    pub(super) uri: String,
     read_only: bool,
     keepalive: Option<Keepalive>,
-    max_calls_in_flight: usize,
-    max_queued_events: usize,
-    stream_bounds: StreamBounds,
-    call_timeout: Option<Duration>,
-    connect_timeout: Option<Duration>,
+    pub(super) max_calls_in_flight: usize,
+    pub(super) max_queued_events: usize,
+    pub(super) stream_bounds: StreamBounds,
+    pub(super) call_timeout: Option<Duration>,
+    pub(super) connect_timeout: Option<Duration>,
 }
 
 impl Builder {
@@ -153,7 +153,7 @@ impl Builder {
         Err(self.invalid(&reason))
     }
 
-    async fn limited(&self, open: impl Future<Output = Result<Connection>>) -> Result<Connection> {
+    pub(super) async fn limited<C>(&self, open: impl Future<Output = Result<C>>) -> Result<C> {
         match self.connect_timeout {
             None => open.await,
             Some(after) => match tokio::time::timeout(after, open).await {
@@ -181,15 +181,18 @@ impl Builder {
     /// The URI that is meant; `None` where the daemon is to choose.
     fn resolve(&self) -> Result<Option<Uri>> {
         let default = std::env::var("LIBVIRT_DEFAULT_URI").ok();
-        let config =
-            if self.uri.contains("://") { uri::ClientConfig::default() } else { self.client_config()? };
+        let config = if self.uri.contains("://") {
+            uri::ClientConfig::default()
+        } else {
+            self.client_config("libvirt.conf")?
+        };
         config.resolve(Some(&self.uri), default.as_deref()).map_err(|error| self.invalid(&error))
     }
 
-    /// The user's libvirt.conf, or root's.
-    fn client_config(&self) -> Result<uri::ClientConfig> {
+    /// The user's libvirt.conf or another of libvirt's files for clients, or root's.
+    pub(super) fn client_config(&self, file: &str) -> Result<uri::ClientConfig> {
         let path = if is_root() {
-            "/etc/libvirt/libvirt.conf".into()
+            std::path::Path::new("/etc/libvirt").join(file)
         } else {
             let folder = |name| std::env::var_os(name).filter(|folder| !folder.is_empty());
             let Some(folder) = folder("XDG_CONFIG_HOME")
@@ -198,7 +201,7 @@ impl Builder {
             else {
                 return Ok(uri::ClientConfig::default());
             };
-            folder.join("libvirt/libvirt.conf")
+            folder.join("libvirt").join(file)
         };
         match std::fs::read_to_string(&path) {
             Ok(text) => uri::ClientConfig::parse(&text)
@@ -208,7 +211,7 @@ impl Builder {
         }
     }
 
-    fn invalid(&self, reason: &dyn std::fmt::Display) -> Error {
+    pub(super) fn invalid(&self, reason: &dyn std::fmt::Display) -> Error {
         Error::InvalidUri { uri: self.uri.clone(), reason: reason.to_string() }
     }
 }
@@ -219,7 +222,7 @@ fn is_in_process(uri: &Uri) -> bool {
 }
 
 #[cfg(unix)]
-mod sockets {
+pub(super) mod sockets {
     use super::*;
     use crate::transport::Socket;
     use std::path::Path;
@@ -266,7 +269,7 @@ mod sockets {
 
         async fn connect_unix(&self, uri: Option<&Uri>) -> Result<UnixStream> {
             let mut environment = Environment::new(is_root(), |name| std::env::var(name).ok());
-            if let Some(mode) = self.client_config()?.remote_mode {
+            if let Some(mode) = self.client_config("libvirt.conf")?.remote_mode {
                 environment.mode = mode;
             }
             let found = SocketFinder::for_uri(uri, &environment)
@@ -278,7 +281,7 @@ mod sockets {
     }
 
     /// Connects to the socket at `path`; an `@` in front stands for the byte 0 of an abstract one.
-    async fn connect_path(path: &[u8]) -> io::Result<UnixStream> {
+    pub(in crate::connection) async fn connect_path(path: &[u8]) -> io::Result<UnixStream> {
         use std::os::unix::ffi::OsStrExt;
         let mut path = path.to_vec();
         if path.first() == Some(&b'@') {
@@ -309,11 +312,11 @@ impl Builder {
 }
 
 #[cfg(unix)]
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
 #[cfg(not(unix))]
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     false
 }

@@ -1,8 +1,10 @@
 //! A connection to a daemon, and any procedure called on it.
 
+mod admin;
 mod builder;
 mod opening;
 
+pub use admin::AdminConnection;
 pub use builder::Builder;
 pub(crate) use opening::Opened;
 
@@ -191,6 +193,15 @@ impl Connection {
     #[must_use]
     pub fn uri(&self) -> &Text {
         &self.handle.opened.uri
+    }
+
+    /// Whether the daemon takes NETWORK_UPDATE's arguments in the order that their names say. It is asked once.
+    pub(crate) async fn takes_network_updates_in_order(&self) -> Result<bool> {
+        if let Some(known) = self.opened().network_update_order.get() {
+            return Ok(*known);
+        }
+        let in_order = self.supports_feature(enums::DriverFeature::NETWORK_UPDATE_HAS_CORRECT_ORDER).await?;
+        Ok(*self.opened().network_update_order.get_or_init(|| in_order))
     }
 
     pub(crate) fn opened(&self) -> &Opened {

@@ -5,7 +5,7 @@ use crate::driver::Shared;
 use crate::{Error, Result};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 use virtwire_proto::connection::{CloseReason, Keepalive};
@@ -37,6 +37,8 @@ pub(crate) struct Opened {
     pub(crate) event_callback: bool,
     /// Whether the daemon was asked to tell when its own connection ends.
     pub(crate) close_callback: bool,
+    /// Whether the daemon takes NETWORK_UPDATE's command before its section, once it was asked.
+    pub(crate) network_update_order: OnceLock<bool>,
 }
 
 /// Opens a connection on a transport that is driven. Where that fails the transport is closed.
@@ -100,7 +102,7 @@ impl Opening<'_> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Opened { uri, event_callback, close_callback })
+        Ok(Opened { uri, event_callback, close_callback, network_update_order: OnceLock::new() })
     }
 
     async fn authenticate(&self, shared: &Shared) -> Result<()> {

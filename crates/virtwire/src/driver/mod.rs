@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use streams::{Inlet, Pace};
-use subscriptions::Queue;
+use subscriptions::{Queue, QueueId};
 use tokio::time::{Instant, Sleep};
 use virtwire_proto::connection::{Client, ClientConfig, ClientEvent, CloseReason, Keepalive, Time};
 use virtwire_proto::packet::Serial;
@@ -52,7 +52,10 @@ struct State {
     waiters: BTreeMap<Serial, Waiter>,
     /// How many calls are answered whose tasks have not run yet: they may have more to send.
     waking: usize,
-    subscriptions: BTreeMap<Serial, Queue>,
+    /// Which queue a registration's events go to.
+    subscriptions: BTreeMap<Serial, QueueId>,
+    queues: BTreeMap<QueueId, Queue>,
+    next_queue: QueueId,
     streams: BTreeMap<Serial, Inlet>,
     bounds: StreamBounds,
     /// Who waits for room to send on a stream.
@@ -81,7 +84,7 @@ impl fmt::Debug for Shared {
         let state = self.lock();
         f.debug_struct("Shared")
             .field("pending_calls", &state.client.pending_calls())
-            .field("subscriptions", &state.subscriptions.len())
+            .field("subscriptions", &state.queues.len())
             .field("close_reason", &state.client.close_reason())
             .finish_non_exhaustive()
     }
@@ -101,6 +104,8 @@ impl Shared {
                 waiters: BTreeMap::new(),
                 waking: 0,
                 subscriptions: BTreeMap::new(),
+                queues: BTreeMap::new(),
+                next_queue: 0,
                 streams: BTreeMap::new(),
                 bounds,
                 senders: Vec::new(),
@@ -252,16 +257,16 @@ impl State {
             match event {
                 ClientEvent::Reply { serial, result } => self.deliver_reply(serial, result, wakes),
                 ClientEvent::Message { subscription: Some(serial), procedure, payload } => {
-                    if let Some(queue) = self.subscriptions.get_mut(&serial) {
+                    if let Some(queue) = self.queue_of(serial) {
                         queue.push(procedure, payload, wakes);
                     }
                 }
                 ClientEvent::Message { subscription: None, procedure, payload } => {
-                    self.take_unsubscribed(procedure, payload);
+                    self.take_unsubscribed(procedure, payload, wakes);
                 }
                 ClientEvent::EventsLost { subscription, count } => {
-                    if let Some(queue) = self.subscriptions.get_mut(&subscription) {
-                        queue.lose(count, wakes);
+                    if let Some(queue) = self.queue_of(subscription) {
+                        queue.lose_early(count, wakes);
                     }
                 }
                 ClientEvent::Stream { serial, event } => self.deliver_stream(serial, event, wakes),
@@ -277,7 +282,7 @@ impl State {
         if let Some(outgoing) = &mut self.outgoing {
             outgoing.clear();
         }
-        for queue in self.subscriptions.values_mut() {
+        for queue in self.queues.values_mut() {
             queue.end(reason.clone(), wakes);
         }
         wakes.append(&mut self.mourners);

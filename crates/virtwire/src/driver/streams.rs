@@ -149,7 +149,7 @@ impl State {
             return Pace::Free;
         };
         let awaited = self.client.pending_calls() > 0
-            || self.subscriptions.values().any(super::Queue::awaited)
+            || self.queues.values().any(super::Queue::awaited)
             || self.streams.values().any(|inlet| inlet.reader.is_some() || inlet.finisher.is_some());
         if !awaited {
             return Pace::Paused;

@@ -1,0 +1,122 @@
+//! Every method of every object on a real libvirtd: its test driver, and what its storage, secret and filter drivers can
+//! do without a guest.
+#![cfg(unix)]
+
+#[path = "support/coverage.rs"]
+mod coverage;
+#[path = "objects/domain.rs"]
+mod domain;
+#[path = "objects/host.rs"]
+mod host;
+#[path = "objects/network.rs"]
+mod network;
+#[path = "support/source.rs"]
+mod source;
+#[path = "objects/storage.rs"]
+mod storage;
+
+use coverage::{Log, run};
+use std::process::ExitCode;
+use std::time::Duration;
+use virtwire::{AdminConnection, Connection};
+use virtwire_testbed::{Config, Daemon, Drivers, Failed, Testbed, tests};
+
+fn main() -> ExitCode {
+    virtwire_testbed::run_tests(tests![every_object_s_methods])
+}
+
+/// What is not tried here, and why.
+const NOT_RUN: &[(&str, &str)] = &[(
+    "Domain::migrate",
+    "none of these drivers migrates: the steps are tested with daemons played by hand",
+)];
+
+fn every_object_s_methods(testbed: &Testbed) -> Result<(), Failed> {
+    let test = Daemon::start(testbed, Config::new())?;
+    let storage = Daemon::start(testbed, Config::new().drivers(Drivers::Storage))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let log = Log::default();
+    runtime.block_on(async {
+        let all = async {
+            let connection = Connection::open(&test.uri()).await?;
+            host::run(&log, &connection).await?;
+            domain::run(&log, &connection).await?;
+            network::run(&log, &connection).await?;
+            storage::run_test_driver(&log, &connection).await?;
+            let on = |driver: &str| {
+                let socket = storage.socket();
+                let uri = format!("{driver}+unix:///system?socket={}", socket.display());
+                async move { Connection::open(&uri).await }
+            };
+            network::run_real(&log, &on("network").await?).await?;
+            storage::run_real(&log, &on("storage").await?, storage.folder()).await?;
+            storage::run_secrets(&log, &on("secret").await?).await?;
+            network::run_filters(&log, &on("nwfilter").await?).await?;
+            administration(&log, &storage).await
+        };
+        match tokio::time::timeout(Duration::from_secs(100), all).await {
+            Ok(result) => result,
+            Err(_) => Err("hangs".into()),
+        }
+    })?;
+    println!("{}", log.report(NOT_RUN)?);
+    Ok(())
+}
+
+async fn administration(log: &Log, daemon: &Daemon) -> Result<(), Failed> {
+    use virtwire::proto::flags::DaemonShutdownFlags;
+    use virtwire::proto::names::{server_clients, threadpool};
+    use virtwire::proto::typed_params::{TypedParams, TypedParamsExt};
+
+    let uri = format!("libvirtd+unix:///system?socket={}", daemon.admin_socket().display());
+    let connection = AdminConnection::open(&uri).await?;
+    let version = run!(log, connection.lib_version())?;
+    assert!(version.major >= 9, "{version}");
+    let servers = run!(log, connection.list_servers())?;
+    let mut names: Vec<_> = servers.iter().map(|server| server.name().to_string()).collect();
+    names.sort();
+    assert_eq!(names, ["admin", "libvirtd"]);
+    let server = run!(log, connection.lookup_server("libvirtd"))?;
+    assert!(servers.contains(&server));
+    let absent = connection.lookup_server("absent").await.unwrap_err();
+    assert_eq!(absent.code(), Some(virtwire::proto::enums::ErrorNumber::NO_SERVER), "{absent}");
+
+    let params = run!(log, server.thread_pool_parameters())?;
+    let most: Option<u32> = params.get_as(threadpool::WORKERS_MAX)?;
+    let more = TypedParams::new().with(threadpool::WORKERS_MAX, most.ok_or("workers")? + 1);
+    run!(log, server.set_thread_pool_parameters(more))?;
+    let after: Option<u32> = server.thread_pool_parameters().await?.get_as(threadpool::WORKERS_MAX)?;
+    assert_eq!(after, most.map(|most| most + 1));
+    let limits = run!(log, server.client_limits())?;
+    assert!(limits.get_as::<u32>(server_clients::MAX)?.is_some(), "{limits:?}");
+    run!(log, server.set_client_limits(TypedParams::new().with(server_clients::MAX, 77_u32)))?;
+    assert_eq!(server.client_limits().await?.get_as::<u32>(server_clients::MAX)?, Some(77));
+    run!(log, server.update_tls_files()).unwrap_err();
+
+    // A client that is there to be seen and to be thrown out.
+    let uri = format!("storage+unix:///system?socket={}", daemon.socket().display());
+    let guest = Connection::open(&uri).await?;
+    let clients = run!(log, server.list_clients())?;
+    let client = clients.last().ok_or("a client")?;
+    let client = run!(log, server.lookup_client(client.id()))?;
+    assert!(clients.contains(&client) && client.connected_at().is_some());
+    let info = run!(log, client.info())?;
+    assert_eq!(info.get_as::<bool>("readonly")?, Some(false));
+    run!(log, client.close())?;
+    tokio::time::timeout(Duration::from_secs(5), guest.closed()).await?;
+
+    let outputs = run!(log, connection.logging_outputs())?;
+    assert!(outputs.to_string().contains("libvirtd.log"), "{outputs}");
+    run!(log, connection.set_logging_outputs(Some(outputs)))?;
+    run!(log, connection.set_logging_filters(Some("3:remote".into())))?;
+    let filters = run!(log, connection.logging_filters())?.ok_or("filters")?;
+    assert!(filters.to_string().contains("remote"), "{filters}");
+    run!(log, connection.set_daemon_timeout(Duration::from_secs(3600)))?;
+    // Since 11.2.0; then this is the end of it.
+    if run!(log, connection.daemon_shutdown(DaemonShutdownFlags::empty())).is_ok() {
+        tokio::time::timeout(Duration::from_secs(20), connection.closed()).await?;
+    } else {
+        connection.close().await?;
+    }
+    Ok(())
+}
