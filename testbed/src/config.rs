@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::daemon::Daemon;
+use crate::error::{Context, Error, Result};
 
 /// What to start a [`Daemon`](crate::Daemon) with. The default: the test driver alone, UNIX sockets without
 /// authentication.
@@ -12,6 +15,7 @@ pub struct Config {
     pub(crate) drivers: Drivers,
     pub(crate) tcp: bool,
     pub(crate) environment: Vec<(OsString, OsString)>,
+    pub(crate) network: Option<Arc<File>>,
     settings: BTreeMap<String, Setting>,
 }
 
@@ -23,8 +27,9 @@ pub enum Drivers {
     Test,
     /// Also storage, secrets, network filters, interfaces and networks: real volumes and streams without QEMU.
     Storage,
-    /// Everything that is installed, QEMU included; guests run as root, without cgroups and security labels. Networks
-    /// and bridges that a test starts are the machine's.
+    /// Everything that is installed, QEMU included; guests run as root, without cgroups and security labels. Networks,
+    /// bridges and ports, its own TCP port too, are in a network namespace of the daemon's; sockets in the file system
+    /// are reached from outside.
     All,
 }
 
@@ -47,6 +52,17 @@ impl Config {
     pub fn listen_tcp(mut self) -> Self {
         self.tcp = true;
         self
+    }
+
+    /// Lets a daemon with [all drivers](Drivers::All) share the network namespace of another one: for guests that
+    /// migrate between them. The namespace lasts as long as one of the two, or this.
+    ///
+    /// # Errors
+    /// `daemon` has ended.
+    pub fn network_of(mut self, daemon: &Daemon) -> Result<Self> {
+        let path = format!("/proc/{}/ns/net", daemon.pid());
+        self.network = Some(Arc::new(File::open(&path).context(|| path)?));
+        Ok(self)
     }
 
     /// Sets `name` in libvirtd.conf, in place of what the testbed sets there itself.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -33,6 +34,12 @@ const PLACES: [(&str, &str); 5] = [
 
 /// The drivers beside the test driver that need no hypervisor.
 const STORAGE_DRIVERS: [&str; 5] = ["storage", "secret", "nwfilter", "interface", "network"];
+
+/// For a daemon in a network namespace of its own: the folder of the kernel's devices shows that of whoever mounted it.
+const NETWORK: &str = r#"
+mount -t sysfs sysfs "$root/sys" || echo "the devices of the machine's network are shown" >&2
+if [ -n "$root" ]; then chroot "$root" ip link set lo up; else ip link set lo up; fi
+"#;
 
 /// Lays the private folder `$2` over the places of libvirt in the system below `$1` (empty: the machine), leaves
 /// the guard `$3` behind, and becomes the rest of the arguments.
@@ -266,6 +273,9 @@ fn prepare(testbed: &Testbed, config: &Config, folder: &Path) -> Result<()> {
     match config.drivers {
         Drivers::Test => Ok(()),
         Drivers::Storage => STORAGE_DRIVERS.iter().try_for_each(|name| link_driver(testbed, name, folder)),
+        Drivers::All if !root.has_program("ip") => Err(Error::new(
+            "the network of a daemon with all drivers is set up by `ip`, which is not installed",
+        )),
         Drivers::All => prepare_qemu(root, folder),
     }
 }
@@ -319,6 +329,14 @@ fn spawn(root: &Root, config: &Config, folder: &Path) -> Result<Child> {
     let output = fs::File::create(folder.join("output")).context(|| "output".to_owned())?;
     let errors = output.try_clone().context(|| "output".to_owned())?;
     let mut command = Command::new("unshare");
+    if let Some(network) = &config.network {
+        command = Command::new("nsenter");
+        // Through this process, for only it is sure to have the namespace open.
+        command.arg(format!("--net=/proc/{}/fd/{}", std::process::id(), network.as_raw_fd()));
+        command.args(["--", "unshare"]);
+    } else if config.drivers == Drivers::All {
+        command.arg("--net");
+    }
     root.set_environment(&mut command);
     command.envs(config.environment.iter().map(|(name, value)| (name, value)));
     if config.drivers != Drivers::All {
@@ -328,7 +346,9 @@ fn spawn(root: &Root, config: &Config, folder: &Path) -> Result<Child> {
         command.arg("--map-root-user");
     }
     let enter = if root.folder().is_some() { MOUNTS } else { "" };
-    let script = format!("root=$1; folder=$2; guard=$3; shift 3\n{enter}{START}");
+    let own_network = config.drivers == Drivers::All || config.network.is_some();
+    let network = if own_network { NETWORK } else { "" };
+    let script = format!("root=$1; folder=$2; guard=$3; shift 3\n{enter}{network}{START}");
     command.args(["--mount", "--propagation", "private", "--", "/bin/sh", "-ec", &script, "sh"]);
     command.arg(root.folder().unwrap_or(Path::new(""))).arg(folder).arg(GUARD);
     command.arg("libvirtd").arg("--config").arg(folder.join("libvirtd.conf"));

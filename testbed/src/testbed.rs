@@ -91,7 +91,7 @@ impl Testbed {
             }
             Tool::Python => self.root.outside("/usr/lib/python3/dist-packages/libvirt.py").is_file(),
             Tool::Qemu => {
-                self.root.has_program("qemu-system-x86_64")
+                ["qemu-system-x86_64", "qemu-img", "ip"].iter().all(|name| self.root.has_program(name))
                     && self.library("libvirt/connection-driver/libvirt_driver_qemu.so").is_some()
             }
         }
@@ -155,7 +155,7 @@ pub enum Tool {
     Tshark,
     /// The distribution's Python with libvirt's module.
     Python,
-    /// QEMU for x86-64 and libvirt's driver for it.
+    /// QEMU for x86-64 with its tool for images, libvirt's driver for it, and `ip`.
     Qemu,
 }
 

@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         Test::new("python_lists_the_default_domain", python_lists_the_default_domain).needs(Tool::Python),
         Test::new("tshark_knows_libvirt", tshark_knows_libvirt).needs(Tool::Tshark),
         Test::new("guests_end_with_their_daemon", guests_end_with_their_daemon).needs(Tool::Qemu),
+        Test::new("networks_are_the_daemon_s_own", networks_are_the_daemon_s_own).needs(Tool::Qemu),
     ]);
     run_tests(tests)
 }
@@ -220,6 +221,37 @@ fn guests_end_with_their_daemon(testbed: &Testbed) -> Result<(), Failed> {
         // One that has ended but that nobody has waited for yet has no program any more.
         assert!(fs::read_link(format!("/proc/{guest}/exe")).is_err(), "{guest} is left");
     }
+    Ok(())
+}
+
+fn networks_are_the_daemon_s_own(testbed: &Testbed) -> Result<(), Failed> {
+    let one = Daemon::start(testbed, Config::new().drivers(Drivers::All))?;
+    let other = Daemon::start(testbed, Config::new().drivers(Drivers::All))?;
+    let beside = Daemon::start(testbed, Config::new().drivers(Drivers::All).network_of(&one)?)?;
+    let bridge = "<network><name>own</name><bridge name='vwbridge0'/><dns enable='no'/></network>";
+    let file = one.folder().join("network.xml");
+    fs::write(&file, bridge)?;
+    let uri = format!("network+unix:///system?socket={}", one.socket().display());
+    run(testbed.virsh().args(["-c", &uri, "net-create", path_text(&file)?]))?;
+
+    let sees = |process: &str| -> Result<(bool, bool), Failed> {
+        let devices = fs::read_to_string(format!("/proc/{process}/net/dev"))?;
+        Ok((devices.contains("vwbridge0:"), devices.contains("lo:")))
+    };
+    assert_eq!(sees("self")?, (false, true));
+    assert_eq!(sees(&other.pid().to_string())?, (false, true));
+    assert_eq!(sees(&one.pid().to_string())?, (true, true));
+    assert_eq!(sees(&beside.pid().to_string())?, (true, true));
+    // Also in the folder of devices, by which libvirt's drivers go.
+    let devices = |daemon: &Daemon| {
+        let uri = format!("interface+unix:///system?socket={}", daemon.socket().display());
+        run(testbed.virsh().args(["-c", &uri, "iface-list", "--all"]))
+    };
+    assert!(devices(&beside)?.contains("vwbridge0"));
+    assert!(!devices(&other)?.contains("vwbridge0"));
+    // Whoever shares it keeps it.
+    drop(one);
+    assert_eq!(sees(&beside.pid().to_string())?, (true, true));
     Ok(())
 }
 
