@@ -6,7 +6,7 @@ use crate::driver::Shared;
 use crate::transport::Transport;
 use crate::{Error, Result};
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use virtwire_proto::connection::{ClientConfig, CloseReason};
 use virtwire_proto::packet::Descriptor;
 use virtwire_proto::program::{Call, admin};
@@ -146,7 +146,7 @@ impl Builder {
         }
     }
 
-    async fn start_admin(&self, uri: Text, transport: impl Transport + 'static) -> Result<AdminConnection> {
+    async fn start_admin(&self, uri: Text, transport: Arc<dyn Transport>) -> Result<AdminConnection> {
         let mut config = ClientConfig::default();
         config.max_calls_in_flight = self.max_calls_in_flight;
         let opened = Opened {
@@ -170,7 +170,7 @@ impl Builder {
 #[cfg(unix)]
 mod sockets {
     use super::*;
-    use crate::connection::builder::sockets::connect_path;
+    use crate::connection::connect::connect_path;
     use crate::transport::Socket;
     use tokio::net::UnixStream;
     use virtwire_proto::socket_path::{Environment, admin_socket};
@@ -182,7 +182,7 @@ mod sockets {
         /// # Errors
         /// As [`AdminConnection::open`].
         pub async fn open_admin_on(self, socket: UnixStream) -> Result<AdminConnection> {
-            self.limited(self.start_admin(Text::from(&*self.uri), Socket(socket))).await
+            self.limited(self.start_admin(Text::from(&*self.uri), Arc::new(Socket(socket)))).await
         }
 
         pub(super) async fn connect_admin(&self, uri: Uri) -> Result<AdminConnection> {
@@ -191,7 +191,7 @@ mod sockets {
             let socket = connect_path(path.as_bytes())
                 .await
                 .map_err(|source| Error::Connect { to: path.to_string(), source })?;
-            self.start_admin(Text::from(uri.to_string()), Socket(socket)).await
+            self.start_admin(Text::from(uri.to_string()), Arc::new(Socket(socket))).await
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::driver::{Shared, StreamBounds};
 use crate::transport::{AnyIo, Transport};
 use crate::{Error, Result};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use virtwire_proto::connection::{ClientConfig, Keepalive};
@@ -30,7 +31,7 @@ use virtwire_proto::xdr::Text;
 #[must_use]
 pub struct Builder {
     pub(super) uri: String,
-    read_only: bool,
+    pub(super) read_only: bool,
     keepalive: Option<Keepalive>,
     pub(super) max_calls_in_flight: usize,
     pub(super) max_queued_events: usize,
@@ -121,10 +122,8 @@ impl Builder {
     pub async fn open(self) -> Result<Connection> {
         self.limited(async {
             let uri = self.resolve()?;
-            if uri.as_ref().is_some_and(is_in_process) {
-                return self.connect_in_process(uri).await;
-            }
-            self.connect(uri).await
+            let transport = self.connect(uri.as_ref()).await?;
+            self.start(uri, transport).await
         })
         .await
     }
@@ -135,22 +134,18 @@ impl Builder {
     /// # Errors
     /// As [`Connection::open`].
     pub async fn open_over(self, io: impl AsyncRead + AsyncWrite + Send + 'static) -> Result<Connection> {
-        self.limited(async { self.start(self.resolve()?, AnyIo::new(io)).await }).await
+        self.limited(async { self.start(self.resolve()?, Arc::new(AnyIo::new(io))).await }).await
     }
 
-    /// Opens libvirt's test driver in this process: a server of it, over a socket pair.
-    #[cfg(all(unix, feature = "embedded"))]
-    async fn connect_in_process(&self, uri: Option<Uri>) -> Result<Connection> {
-        let socket = virtwire_embedded::connect()
-            .map_err(|source| Error::Connect { to: "the embedded hypervisor".into(), source })?;
-        self.start(uri, crate::transport::Socket(socket)).await
-    }
-
-    #[cfg(not(all(unix, feature = "embedded")))]
-    async fn connect_in_process(&self, _: Option<Uri>) -> Result<Connection> {
-        let reason = "the driver test without a transport runs in the client's process, which takes the feature \
-            embedded; test+unix:// asks a daemon for it";
-        Err(self.invalid(&reason))
+    /// Opens the connection on a UNIX socket that the caller has connected. Of the URI only what is sent to the daemon
+    /// matters, and `auth`. Descriptors travel over it.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    #[cfg(unix)]
+    pub async fn open_on(self, socket: tokio::net::UnixStream) -> Result<Connection> {
+        use crate::transport::Socket;
+        self.limited(async { self.start(self.resolve()?, Arc::new(Socket(socket))).await }).await
     }
 
     pub(super) async fn limited<C>(&self, open: impl Future<Output = Result<C>>) -> Result<C> {
@@ -163,7 +158,7 @@ impl Builder {
         }
     }
 
-    async fn start(&self, uri: Option<Uri>, transport: impl Transport + 'static) -> Result<Connection> {
+    async fn start(&self, uri: Option<Uri>, transport: Arc<dyn Transport>) -> Result<Connection> {
         let mut config = ClientConfig::default();
         config.max_calls_in_flight = self.max_calls_in_flight;
         let opening = Opening {
@@ -213,101 +208,6 @@ impl Builder {
 
     pub(super) fn invalid(&self, reason: &dyn std::fmt::Display) -> Error {
         Error::InvalidUri { uri: self.uri.clone(), reason: reason.to_string() }
-    }
-}
-
-/// Whether libvirt's client has the driver in its own process, with no daemon.
-fn is_in_process(uri: &Uri) -> bool {
-    uri.driver() == "test" && !uri.names_transport() && uri.host().is_none()
-}
-
-#[cfg(unix)]
-pub(super) mod sockets {
-    use super::*;
-    use crate::transport::Socket;
-    use std::path::Path;
-    use tokio::net::{TcpStream, UnixStream};
-    use virtwire_proto::socket_path::{Environment, SocketFinder};
-
-    impl Builder {
-        /// Opens the connection on a UNIX socket that the caller has connected. Of the URI only what is sent to the
-        /// daemon matters, and `auth`. Descriptors travel over it.
-        ///
-        /// # Errors
-        /// As [`Connection::open`].
-        pub async fn open_on(self, socket: UnixStream) -> Result<Connection> {
-            self.limited(async { self.start(self.resolve()?, Socket(socket)).await }).await
-        }
-
-        pub(super) async fn connect(&self, uri: Option<Uri>) -> Result<Connection> {
-            match uri.as_ref().map_or(uri::Transport::Unix, Uri::transport) {
-                uri::Transport::Unix => {
-                    let socket = self.connect_unix(uri.as_ref()).await?;
-                    self.start(uri, Socket(socket)).await
-                }
-                uri::Transport::Tcp => {
-                    let host = uri.as_ref().and_then(Uri::host).unwrap_or("localhost");
-                    let port = uri.as_ref().and_then(Uri::port).unwrap_or(uri::TCP_PORT);
-                    let connect = async {
-                        let socket = TcpStream::connect((host, port)).await?;
-                        // A call is one small write that waits for its answer.
-                        socket.set_nodelay(true)?;
-                        Ok(socket)
-                    };
-                    let to = || {
-                        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-                    };
-                    let socket = connect.await.map_err(|source| Error::Connect { to: to(), source })?;
-                    self.start(uri, Socket(socket)).await
-                }
-                other => Err(Error::UnsupportedTransport {
-                    transport: other.to_string(),
-                    available: "unix, tcp".into(),
-                }),
-            }
-        }
-
-        async fn connect_unix(&self, uri: Option<&Uri>) -> Result<UnixStream> {
-            let mut environment = Environment::new(is_root(), |name| std::env::var(name).ok());
-            if let Some(mode) = self.client_config("libvirt.conf")?.remote_mode {
-                environment.mode = mode;
-            }
-            let found = SocketFinder::for_uri(uri, &environment)
-                .and_then(|finder| finder.read_only(self.read_only).find(|path| Path::new(path).exists()))
-                .map_err(|error| self.invalid(&error))?;
-            let path = found.path.as_bytes();
-            connect_path(path).await.map_err(|source| Error::Connect { to: found.path.to_string(), source })
-        }
-    }
-
-    /// Connects to the socket at `path`; an `@` in front stands for the byte 0 of an abstract one.
-    pub(in crate::connection) async fn connect_path(path: &[u8]) -> io::Result<UnixStream> {
-        use std::os::unix::ffi::OsStrExt;
-        let mut path = path.to_vec();
-        if path.first() == Some(&b'@') {
-            path[0] = 0;
-        }
-        UnixStream::connect(std::ffi::OsStr::from_bytes(&path)).await
-    }
-}
-
-#[cfg(not(unix))]
-impl Builder {
-    async fn connect(&self, uri: Option<Uri>) -> Result<Connection> {
-        match uri.as_ref().map_or(uri::Transport::Unix, Uri::transport) {
-            uri::Transport::Tcp => {
-                let host = uri.as_ref().and_then(Uri::host).unwrap_or("localhost");
-                let port = uri.as_ref().and_then(Uri::port).unwrap_or(uri::TCP_PORT);
-                let socket = tokio::net::TcpStream::connect((host, port))
-                    .await
-                    .and_then(|socket| socket.set_nodelay(true).map(|()| socket))
-                    .map_err(|source| Error::Connect { to: format!("{host}:{port}"), source })?;
-                self.start(uri, AnyIo::new(socket)).await
-            }
-            other => {
-                Err(Error::UnsupportedTransport { transport: other.to_string(), available: "tcp".into() })
-            }
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod admin;
 mod builder;
+mod connect;
 mod opening;
 
 pub use admin::AdminConnection;

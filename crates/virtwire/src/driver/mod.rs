@@ -93,11 +93,10 @@ impl fmt::Debug for Shared {
 impl Shared {
     /// Starts to drive a connection, in a task of the current runtime.
     pub(crate) fn start(
-        transport: impl Transport + 'static,
+        transport: Arc<dyn Transport>,
         config: ClientConfig,
         bounds: StreamBounds,
     ) -> Arc<Self> {
-        let transport: Arc<dyn Transport> = Arc::new(transport);
         let shared = Arc::new(Self {
             state: Mutex::new(State {
                 client: Client::new(config, Time::START),
