@@ -17,6 +17,7 @@ use crate::config::{Config, Drivers};
 use crate::error::{Context, Error, Result};
 use crate::harness;
 use crate::process::{Namespace, listening_ports, send, wait_until};
+use crate::reaper;
 use crate::root::{MOUNTS, Root};
 use crate::testbed::Testbed;
 
@@ -104,6 +105,9 @@ impl Daemon {
             .context(|| "a temporary folder in /tmp".to_owned())?;
         prepare(testbed, &config, folder.path())
             .context(|| format!("preparing {}", folder.path().display()))?;
+        if config.drivers == Drivers::All {
+            reaper::start();
+        }
         let child = spawn(&root, &config, folder.path())?;
         let mut daemon = Self { root, child, status: None, namespace: None, tcp_port: None, folder };
         match daemon.wait_until_ready(config.tcp) {
@@ -209,10 +213,14 @@ impl Daemon {
 
     /// The processes that it has started, or that these have, and that still run.
     pub fn descendants(&self) -> Vec<u32> {
-        let guard =
-            fs::read_to_string(self.folder().join("guard")).ok().and_then(|text| text.trim().parse().ok());
+        let guard = self.guard();
         let own = |id: &u32| *id == self.pid() || Some(*id) == guard;
         self.namespace.iter().flat_map(Namespace::pids).filter(|id| !own(id)).collect()
+    }
+
+    /// The process that ends the daemon should this one be killed.
+    fn guard(&self) -> Option<u32> {
+        fs::read_to_string(self.folder().join("guard")).ok()?.trim().parse().ok()
     }
 
     fn wait_until_ready(&mut self, tcp: bool) -> Result<()> {
@@ -250,6 +258,9 @@ impl Drop for Daemon {
             let left = namespace.clear(LIMIT);
             if !left.is_empty() {
                 eprintln!("processes {left:?}, started by a libvirtd that has ended, cannot be killed");
+            }
+            if let Some(guard) = self.guard() {
+                reaper::wait_for(guard);
             }
         }
         harness::remember_log(self.log());

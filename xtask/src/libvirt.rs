@@ -25,6 +25,11 @@ const DAEMON: [&str; 2] = ["libvirt-daemon", "libvirt-clients"];
 /// What single tests need beside it.
 const TOOLS: [&str; 3] = ["python3-libvirt", "tshark", "libvirt-wireshark"];
 
+/// What guests need, in the order in which it is installed. The emulator comes first and alone: where a newer qemu-utils
+/// is installed from elsewhere, apt refuses to install both at once, but replaces the one and can then install the other.
+const GUESTS: [&[&str]; 2] =
+    [&["qemu-system-x86"], &["qemu-utils", "seabios", "dnsmasq-base", "iptables", "iproute2"]];
+
 /// Newer Debian releases have each driver, and the lock and log daemons, in packages of their own.
 const PARTS: [&str; 9] = [
     "libvirt-daemon-driver-interface",
@@ -102,6 +107,9 @@ fn installed() -> Result<()> {
         } else if !missing.is_empty() {
             say(&format!("only root may install: {}", missing.join(" ")));
         }
+        if Root::may_enter() {
+            apt.install_for_guests()?;
+        }
     }
     let testbed = Testbed::new(Root::system()).with_context(|| {
         format!("libvirt is needed: install {} (or their like), or use --libvirt none", packages.join(" "))
@@ -147,6 +155,7 @@ fn chroot(suite: Suite) -> Result<PathBuf> {
         apt.copy_network_files()?;
         apt.install(&missing)?;
     }
+    apt.install_for_guests()?;
     let testbed = Testbed::new(Root::at(&folder)).with_context(|| folder.display().to_string())?;
     let version = testbed.version();
     say(&format!("libvirt {version} in {}", folder.display()));
@@ -289,6 +298,22 @@ impl<'a> Apt<'a> {
         self.step(&format!("apt-get install {}", packages.join(" ")), install)
     }
 
+    /// Installs what guests need, as far as it can be had: without it, tests are left out.
+    fn install_for_guests(&self) -> Result<()> {
+        for packages in GUESTS {
+            // Asked anew each time, for the step before may have removed one.
+            let missing = self.missing(packages)?;
+            if missing.is_empty() {
+                continue;
+            }
+            self.copy_network_files()?;
+            if let Err(error) = self.install(&missing) {
+                say(&format!("{error:#}\nxtask: going on without"));
+            }
+        }
+        Ok(())
+    }
+
     fn get(&self, args: &[&str]) -> Command {
         let mut command = self.root.command("apt-get");
         command.env("DEBIAN_FRONTEND", "noninteractive");
@@ -349,6 +374,9 @@ impl<'a> Apt<'a> {
 
     /// Gives a chroot the machine's way to look up names.
     fn copy_network_files(&self) -> Result<()> {
+        if self.root.folder().is_none() {
+            return Ok(());
+        }
         for file in ["/etc/resolv.conf", "/etc/hosts"] {
             let inside = self.root.outside(file);
             // A link would be followed out of the chroot.
