@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use virtwire_proto::connection::{CallError, CloseReason, SendError, StreamFailure};
 use virtwire_proto::enums::{ErrorDomain, ErrorLevel, ErrorNumber};
+use virtwire_proto::flags::DomainMigrateFlags;
 use virtwire_proto::packet::{Header, PacketError};
 use virtwire_proto::program::{Procedure, Version, net};
 use virtwire_proto::typed_params::TypedParamError;
@@ -275,7 +276,29 @@ pub enum MigrationError {
     /// Tunnelled migration is the daemons' own: it takes the flag `PEER2PEER`.
     #[error("a tunnelled migration has to be one from peer to peer")]
     Tunnelled,
-    /// Nobody has said where to send the domain's memory.
+    /// The source's daemon cannot manage a migration by itself, which the flag `PEER2PEER` asks for.
+    #[error("the source cannot migrate from peer to peer")]
+    PeerToPeer,
+    /// The source's hypervisor cannot migrate without the destination's daemon, which the missing flag `PEER2PEER` asks
+    /// for.
+    #[error("the source cannot migrate without the destination's daemon")]
+    Direct,
+    /// These flags exclude each other.
+    #[error("the flags {} exclude each other", Names(*.0))]
+    Exclusive(DomainMigrateFlags),
+    /// The flag `NON_SHARED_SYNCHRONOUS_WRITES` takes one of those by which disks are copied.
+    #[error("NON_SHARED_SYNCHRONOUS_WRITES takes NON_SHARED_DISK or NON_SHARED_INC")]
+    SynchronousWrites,
+    /// The source's daemon would take this URI for its own host.
+    #[error("{uri:?} leads the source to itself")]
+    Here {
+        /// The URI.
+        uri: Text,
+    },
+    /// Where to send the domain's memory cannot be said in this protocol with the flag `PEER2PEER`.
+    #[error("the daemon's migration protocol asks the destination where to migrate to")]
+    Uri,
+    /// Nobody has said where to send the domain's memory, or where the destination's daemon is.
     #[error("neither the caller nor the destination says where to migrate to")]
     NoUri,
     /// Nobody waited for it any more.
@@ -316,6 +339,15 @@ pub enum ProtocolError {
     /// Something else.
     #[error("{0}")]
     Other(String),
+}
+
+struct Names(DomainMigrateFlags);
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.0.iter_names().map(|(name, _)| name).collect();
+        f.write_str(&names.join(" and "))
+    }
 }
 
 struct Since(Option<Version>);

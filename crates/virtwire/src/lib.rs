@@ -80,7 +80,8 @@ pub use events::{
 pub use objects::info;
 pub use objects::{
     AdminClient, AdminServer, CpuSet, CpuSetError, Domain, DomainCheckpoint, DomainSnapshot, Interface,
-    Network, NetworkPort, NodeDevice, NwFilter, NwFilterBinding, Secret, StoragePool, StorageVol,
+    MigrateParams, Network, NetworkPort, NodeDevice, NwFilter, NwFilterBinding, Secret, StoragePool,
+    StorageVol,
 };
 pub use stream::Stream;
 

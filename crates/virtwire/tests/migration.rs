@@ -11,7 +11,7 @@ use virtwire::proto::names::migrate;
 use virtwire::proto::program::remote::{self, NonnullDomain};
 use virtwire::proto::program::{PROGRAMS, Program};
 use virtwire::proto::typed_params::{TypedParam, TypedParams};
-use virtwire::{Connection, Domain, Error, MigrationError};
+use virtwire::{Builder, Connection, Domain, Error, MigrateParams, MigrationError, Text};
 use virtwire_server::service::ServiceFuture;
 use virtwire_server::{Client, Reply, Request, Server, Service};
 
@@ -30,6 +30,8 @@ struct Host {
     has_uri: bool,
     /// Where `perform` is to wait until the job is given up.
     job: Option<Arc<Notify>>,
+    /// What `perform` waits for.
+    slow: Option<Arc<Notify>>,
 }
 
 fn domain(id: i32) -> NonnullDomain {
@@ -57,6 +59,9 @@ impl Host {
             self.step(step, with)?;
             job.notified().await;
             return Err(self.refuses("the job was aborted"));
+        }
+        if let Some(ready) = &self.slow {
+            ready.notified().await;
         }
         self.step(step, with)
     }
@@ -231,16 +236,24 @@ struct Hosts {
     _servers: [Server; 2],
 }
 
-async fn connection(host: Host) -> (Connection, Server) {
+async fn connection(host: Host, set: fn(Builder) -> Builder) -> (Connection, Server) {
     let name = host.name;
     let server = Server::new(Arc::new(host));
     let uri = format!("test://{name}/default");
-    let builder = Connection::builder(&uri).no_keepalive();
+    let builder = set(Connection::builder(&uri).no_keepalive());
     let connection = builder.open_on(server.connect().unwrap()).await.unwrap();
     (connection, server)
 }
 
 async fn hosts(features: &[DriverFeature], set: impl Fn(&mut Host)) -> Hosts {
+    hosts_over(features, set, |builder| builder).await
+}
+
+async fn hosts_over(
+    features: &[DriverFeature],
+    set: impl Fn(&mut Host),
+    builder: fn(Builder) -> Builder,
+) -> Hosts {
     let log = Log::default();
     let host = |name| {
         let mut host = Host {
@@ -251,12 +264,13 @@ async fn hosts(features: &[DriverFeature], set: impl Fn(&mut Host)) -> Hosts {
             paused: false,
             has_uri: true,
             job: None,
+            slow: None,
         };
         set(&mut host);
         host
     };
-    let (source, first) = connection(host("source")).await;
-    let (destination, second) = connection(host("destination")).await;
+    let (source, first) = connection(host("source"), builder).await;
+    let (destination, second) = connection(host("destination"), builder).await;
     Hosts { domain: source.domain(domain(4)), destination, log, _servers: [first, second] }
 }
 
@@ -450,7 +464,7 @@ async fn protocols_1_and_2() {
 
 #[tokio::test]
 async fn peer_to_peer_is_the_source_s_affair() {
-    let features = [DriverFeature::MIGRATION_PARAMS];
+    let features = [DriverFeature::MIGRATION_PARAMS, DriverFeature::MIGRATION_P2P];
     let hosts = hosts(&features, |_| {}).await;
     let flags = DomainMigrateFlags::PEER2PEER;
     let migrated = hosts.domain.migrate(&hosts.destination, TypedParams::new(), flags).await.unwrap();
@@ -461,14 +475,81 @@ async fn peer_to_peer_is_the_source_s_affair() {
     assert!(matches!(error, Err(Error::Migration(MigrationError::Tunnelled))), "{error:?}");
 
     // Without it the hypervisor sends the memory itself, and no daemon is asked.
-    let hosts = self::hosts(&[DriverFeature::MIGRATION_V3], |_| {}).await;
+    let hosts = self::hosts(&[DriverFeature::MIGRATION_V3, DriverFeature::MIGRATION_DIRECT], |_| {}).await;
     let params = TypedParams::new().with(migrate::URI, "tcp:mine");
     hosts.domain.migrate_to_uri(None, params, DomainMigrateFlags::LIVE).await.unwrap();
     assert_eq!(hosts.log(), ["source perform3:  LIVE tcp:mine"]);
-    let hosts = self::hosts(&[], |_| {}).await;
-    let uri = Some("qemu://destination/system".into());
-    hosts.domain.migrate_to_uri(uri, TypedParams::new(), DomainMigrateFlags::PEER2PEER).await.unwrap();
+    let hosts = self::hosts(&[DriverFeature::MIGRATION_P2P], |_| {}).await;
+    let uri = Some(Text::from("qemu://destination/system"));
+    let flags = DomainMigrateFlags::PEER2PEER;
+    hosts.domain.migrate_to_uri(uri.clone(), TypedParams::new(), flags).await.unwrap();
     assert_eq!(hosts.log(), ["source perform12:  qemu://destination/system"]);
+    // Where the memory goes, the destination says, and protocol 2 has no room for more than one URI.
+    let error = hosts.domain.migrate_to_uri(uri, MigrateParams::new().uri("tcp:mine"), flags).await;
+    assert!(matches!(error, Err(Error::Migration(MigrationError::Uri))), "{error:?}");
+    assert!(hosts.log().is_empty());
+}
+
+#[tokio::test]
+async fn what_the_source_cannot_do_alone_is_not_asked_of_it() {
+    use DomainMigrateFlags as F;
+    let hosts = hosts(&[DriverFeature::MIGRATION_PARAMS], |_| {}).await;
+    let migrate = async |uri: Option<&str>, flags| {
+        let result = hosts.domain.migrate_to_uri(uri.map(Text::from), MigrateParams::new(), flags).await;
+        match result {
+            Err(Error::Migration(error)) => error,
+            other => panic!("{other:?}"),
+        }
+    };
+    let two = Some("qemu://destination/system");
+    assert_eq!(migrate(two, F::PEER2PEER).await, MigrationError::PeerToPeer);
+    assert_eq!(migrate(two, F::LIVE).await, MigrationError::Direct);
+    assert_eq!(migrate(None, F::PEER2PEER).await, MigrationError::NoUri);
+    assert_eq!(migrate(two, F::PEER2PEER | F::OFFLINE).await, MigrationError::Offline);
+    for here in ["qemu:///system", "qemu+tcp://localhost:16510/system", "qemu+ssh:///system"] {
+        let uri = here.into();
+        assert_eq!(migrate(Some(here), F::PEER2PEER).await, MigrationError::Here { uri });
+    }
+    // A socket that is named is meant: nothing but the feature is missing.
+    let there = Some("qemu+unix:///system?socket=/other");
+    assert_eq!(migrate(there, F::PEER2PEER).await, MigrationError::PeerToPeer);
+    assert!(hosts.log().is_empty());
+}
+
+#[tokio::test]
+async fn flags_that_make_no_sense_together_reach_no_daemon() {
+    use DomainMigrateFlags as F;
+    let hosts = hosts(NEWEST, |_| {}).await;
+    let disks = F::NON_SHARED_DISK | F::NON_SHARED_INC;
+    for (flags, expected) in [
+        (disks, MigrationError::Exclusive(disks)),
+        (disks | F::PEER2PEER, MigrationError::Exclusive(disks)),
+        (F::PEER2PEER | F::TUNNELLED | F::PARALLEL, MigrationError::Exclusive(F::TUNNELLED | F::PARALLEL)),
+        (F::TUNNELLED, MigrationError::Tunnelled),
+        (F::LIVE | F::NON_SHARED_SYNCHRONOUS_WRITES, MigrationError::SynchronousWrites),
+    ] {
+        let error = hosts.domain.migrate(&hosts.destination, MigrateParams::new(), flags).await.unwrap_err();
+        assert!(matches!(&error, Error::Migration(error) if *error == expected), "{error:?}");
+    }
+    let text = MigrationError::Exclusive(disks).to_string();
+    assert_eq!(text, "the flags NON_SHARED_DISK and NON_SHARED_INC exclude each other");
+    assert!(hosts.log().is_empty());
+    let flags = F::NON_SHARED_INC | F::NON_SHARED_SYNCHRONOUS_WRITES;
+    hosts.domain.migrate(&hosts.destination, MigrateParams::new(), flags).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_step_takes_the_time_that_it_takes() {
+    let ready = Arc::new(Notify::new());
+    let set = |host: &mut Host| host.slow = Some(Arc::clone(&ready));
+    let hosts = hosts_over(NEWEST, set, |builder| builder.call_timeout(Duration::from_millis(500))).await;
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        ready.notify_one();
+    };
+    let (migrated, ()) = tokio::join!(hosts.migrate(TypedParams::new()), later);
+    assert_eq!(migrated.unwrap().id(), Some(9));
+    assert_eq!(hosts.log().len(), 5);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! How a connection is to be opened.
 
-use super::Connection;
 use super::opening::{self, Opening};
+use super::{Connection, FOR_EVER};
 use crate::driver::{Shared, StreamBounds};
 use crate::transport::{AnyIo, Transport};
 use crate::{Error, Result};
@@ -105,7 +105,7 @@ impl Builder {
     /// Sets how long each call waits for its answer, unless it says otherwise. Otherwise it waits as long as the
     /// connection lives: some of libvirt's calls take hours.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
-        self.call_timeout = Some(timeout);
+        self.call_timeout = Some(timeout).filter(|timeout| *timeout < FOR_EVER);
         self
     }
 

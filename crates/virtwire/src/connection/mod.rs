@@ -50,6 +50,9 @@ impl Drop for Handle {
     }
 }
 
+/// What is not worth a timer, and what no clock may be able to add to.
+const FOR_EVER: Duration = Duration::from_secs(1 << 32);
+
 /// How one call differs from the connection's other calls.
 #[derive(Debug, Default)]
 #[non_exhaustive]
@@ -67,7 +70,8 @@ impl CallOptions {
         Self::default()
     }
 
-    /// Waits this long for the answer, then fails with [`Error::Timeout`]. The daemon is not told.
+    /// Waits this long for the answer, then fails with [`Error::Timeout`]. The daemon is not told. [`Duration::MAX`]
+    /// waits as long as the connection lasts.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -186,7 +190,8 @@ impl Connection {
     }
 
     pub(crate) fn with_timeout(&self, options: CallOptions) -> CallOptions {
-        CallOptions { timeout: options.timeout.or(self.handle.call_timeout), ..options }
+        let timeout = options.timeout.or(self.handle.call_timeout);
+        CallOptions { timeout: timeout.filter(|timeout| *timeout < FOR_EVER), ..options }
     }
 
     /// The connection's URI: as it was opened, or as the daemon says where the choice was the daemon's.

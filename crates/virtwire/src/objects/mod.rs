@@ -17,7 +17,7 @@ pub mod info;
 
 pub use admin::{AdminClient, AdminServer};
 pub use cpu_set::{CpuSet, CpuSetError};
-pub use domain::Domain;
+pub use domain::{Domain, MigrateParams};
 pub use interface::Interface;
 pub use network::{Network, NetworkPort};
 pub use node_device::NodeDevice;

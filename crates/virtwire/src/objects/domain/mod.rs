@@ -4,6 +4,8 @@ mod cpus;
 mod devices;
 mod migrate;
 
+pub use migrate::MigrateParams;
+
 use super::info::{BlockJobInfo, DomainStatsRecord};
 use super::{STRING_OKAY, count, object, time_at};
 use crate::error::ProtocolError;

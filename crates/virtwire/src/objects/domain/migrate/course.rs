@@ -10,8 +10,10 @@ use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 use virtwire_proto::flags::DomainAbortJobFlags;
 
-/// How long to wait before the source is asked anew to give up a job that it had not begun yet.
+/// How long to wait before the source is asked anew to give up a job that it had not begun yet, and how long at most
+/// where it goes on refusing: the domain may run at the destination already.
 const AGAIN: Duration = Duration::from_millis(100);
+const AGAIN_AT_MOST: Duration = Duration::from_secs(10);
 
 /// How far a migration is.
 #[derive(Debug, Default)]
@@ -70,12 +72,14 @@ impl Drop for Guard {
         let (source, course, task) =
             (self.source.clone(), Arc::clone(&self.course), self.task.abort_handle());
         runtime.spawn(async move {
+            let mut again = AGAIN;
             while !task.is_finished() {
                 if course.performing.load(Ordering::SeqCst) {
                     // It fails where the job has not begun, or is over.
                     source.abort_job(DomainAbortJobFlags::empty()).await.ok();
                 }
-                tokio::time::sleep(AGAIN).await;
+                tokio::time::sleep(again).await;
+                again = AGAIN_AT_MOST.min(again * 2);
             }
         });
     }

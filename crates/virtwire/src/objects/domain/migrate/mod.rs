@@ -3,34 +3,44 @@
 mod course;
 mod older;
 mod params;
+mod plain;
 mod version3;
+
+pub use params::MigrateParams;
 
 use super::Domain;
 use crate::error::MigrationError;
-use crate::{Connection, Result};
+use crate::{CallOptions, Connection, Result};
 use course::{Course, Guard};
-use params::Plain;
+use plain::Plain;
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::time::Duration;
 use virtwire_proto::connection::CloseReason;
 use virtwire_proto::enums::DriverFeature;
 use virtwire_proto::flags::DomainMigrateFlags;
 use virtwire_proto::names::migrate;
-use virtwire_proto::program::remote;
-use virtwire_proto::typed_params::{TypedParam, TypedParams, TypedParamsExt};
+use virtwire_proto::program::{Call, remote};
+use virtwire_proto::typed_params::{TypedParams, TypedParamsExt};
+use virtwire_proto::uri::{Transport, Uri};
 use virtwire_proto::xdr::Text;
 
 impl Domain {
     /// Migrates it to the host of another connection, and gives it as it is there. This client tells both daemons what to
     /// do, in the newest of libvirt's migration protocols that both have; the domain's memory goes from host to host.
     ///
-    /// `params` are those of [`names::migrate`](crate::proto::names::migrate): the destination chooses what is not named.
-    /// With the flag `PEER2PEER` the source's daemon connects to [`Connection::uri`] of the other connection and manages
-    /// the migration by itself, as [`Domain::migrate_to_uri`] has it.
+    /// `params` are [`MigrateParams`], or [`TypedParams`] for what those do not have: the destination chooses what is not
+    /// named. With the flag `PEER2PEER` the source's daemon connects to [`Connection::uri`] of the other connection and
+    /// manages the migration by itself, as [`Domain::migrate_to_uri`] has it.
     ///
     /// Where a step fails, the others are told, and the domain goes on at its source. Dropping what this gives gives the
-    /// migration up in the same way; once the destination takes over, it is completed. With the flag `PEER2PEER`
-    /// it goes on: [`Domain::abort_job`] gives it up.
+    /// migration up in the same way, in a task of its own that needs the runtime to go on; once the destination takes over,
+    /// it is completed. With the flag `PEER2PEER` it goes on: [`Domain::abort_job`] gives it up.
+    ///
+    /// It takes its time: what the connections let a call wait ([`Builder::call_timeout`](crate::Builder::call_timeout))
+    /// does not count for its steps, since a step that may have been taken or not leaves the domain nowhere, or twice.
+    /// Put a timeout around what this gives instead. Keepalive counts: where the source's daemon is lost, the destination
+    /// forgets the domain; where the destination's is lost, the source's goes on with it.
     ///
     /// Since libvirt 0.3.2. Permissions: `domain:migrate` at the source, `domain:migrate` and `domain:start` at the
     /// destination.
@@ -43,15 +53,13 @@ impl Domain {
     ///
     /// # Examples
     /// ```no_run
-    /// use virtwire::Connection;
-    /// use virtwire::proto::flags::DomainMigrateFlags;
-    /// use virtwire::proto::names::migrate;
-    /// use virtwire::proto::typed_params::TypedParams;
+    /// use virtwire::flags::DomainMigrateFlags;
+    /// use virtwire::{Connection, MigrateParams};
     /// # async fn example() -> virtwire::Result<()> {
     /// let source = Connection::open("qemu+ssh://one/system").await?;
     /// let destination = Connection::open("qemu+ssh://two/system").await?;
     /// let domain = source.domain_lookup_by_name("demo").await?;
-    /// let params = TypedParams::new().with(migrate::BANDWIDTH, 100_u64);
+    /// let params = MigrateParams::new().bandwidth(100);
     /// let domain = domain.migrate(&destination, params, DomainMigrateFlags::LIVE).await?;
     /// println!("{} has the number {:?} there", domain.name(), domain.id());
     /// # Ok(())
@@ -63,19 +71,17 @@ impl Domain {
     pub async fn migrate(
         &self,
         destination: &Connection,
-        params: impl Into<Vec<TypedParam>>,
+        params: impl Into<MigrateParams>,
         flags: DomainMigrateFlags,
     ) -> Result<Self> {
-        let params = TypedParams::from(params.into());
+        let params = params.into().into_typed();
         if flags.contains(DomainMigrateFlags::PEER2PEER) {
             let name = params.get_as::<Text>(migrate::DEST_NAME).map_err(MigrationError::Params)?;
             let name = name.unwrap_or_else(|| self.name().clone());
             self.migrate_to_uri(Some(destination.uri().clone()), params, flags).await?;
             return destination.domain_lookup_by_name(name).await;
         }
-        if flags.contains(DomainMigrateFlags::TUNNELLED) {
-            return Err(MigrationError::Tunnelled.into());
-        }
+        check(flags)?;
         let course = Arc::new(Course::default());
         let run = run(self.clone(), destination.clone(), params, flags, Arc::clone(&course));
         // In a task of its own: what was begun is brought to an end even where nobody waits for it any more.
@@ -90,10 +96,9 @@ impl Domain {
 
     /// Migrates it by the source's daemon alone. With the flag `PEER2PEER` it connects to the destination's at `uri`, such
     /// as "qemu+tls://two.example.com/system", as it is seen from there; without, the hypervisor itself knows how to reach
-    /// `migrate_uri` of the `params`, and `uri` does not matter. `params` are those of
-    /// [`names::migrate`](crate::proto::names::migrate).
+    /// [`MigrateParams::uri`], and `uri` does not matter. `params` are as [`Domain::migrate`] has them.
     ///
-    /// Dropping what this gives does not stop it: [`Domain::abort_job`] does.
+    /// Dropping what this gives does not stop it, nor does a timeout: [`Domain::abort_job`] does.
     ///
     /// Since libvirt 0.7.2. Permissions: `domain:migrate`.
     ///
@@ -106,12 +111,29 @@ impl Domain {
     pub async fn migrate_to_uri(
         &self,
         uri: Option<Text>,
-        params: impl Into<Vec<TypedParam>>,
+        params: impl Into<MigrateParams>,
         flags: DomainMigrateFlags,
     ) -> Result<()> {
-        let params = TypedParams::from(params.into());
+        let params = params.into().into_typed();
+        check(flags)?;
         let is_peer_to_peer = flags.contains(DomainMigrateFlags::PEER2PEER);
-        let dconnuri = uri.filter(|_| is_peer_to_peer);
+        let dconnuri = match uri {
+            Some(uri) if is_peer_to_peer => Some(elsewhere(uri)?),
+            None if is_peer_to_peer => return Err(MigrationError::NoUri.into()),
+            _ => None,
+        };
+        let features = [
+            (DriverFeature::MIGRATION_OFFLINE, DomainMigrateFlags::OFFLINE, MigrationError::Offline),
+            (DriverFeature::MIGRATION_P2P, DomainMigrateFlags::PEER2PEER, MigrationError::PeerToPeer),
+        ];
+        for (feature, flag, error) in features {
+            if flags.contains(flag) && !self.connection.supports_feature(feature).await? {
+                return Err(error.into());
+            }
+        }
+        if !is_peer_to_peer && !self.connection.supports_feature(DriverFeature::MIGRATION_DIRECT).await? {
+            return Err(MigrationError::Direct.into());
+        }
         if is_peer_to_peer && self.connection.supports_feature(DriverFeature::MIGRATION_PARAMS).await? {
             let args = remote::DomainMigratePerform3ParamsArgs {
                 dom: self.handle.clone(),
@@ -137,16 +159,57 @@ impl Domain {
             return self.connection.call(&args).await.map(drop);
         }
         plain.without_xml()?;
+        let uri = match (dconnuri, plain.uri) {
+            // The source asks the destination.
+            (Some(_), Some(_)) => return Err(MigrationError::Uri.into()),
+            (dconnuri, uri) => dconnuri.or(uri).ok_or(MigrationError::NoUri)?,
+        };
         let args = remote::DomainMigratePerformArgs {
             dom: self.handle.clone(),
             cookie: Default::default(),
-            uri: if is_peer_to_peer { dconnuri } else { plain.uri }.ok_or(MigrationError::NoUri)?,
+            uri,
             flags: flags.into(),
             dname: plain.name,
             bandwidth: plain.bandwidth,
         };
         self.connection.call(&args).await
     }
+}
+
+/// Flags that make no sense together. No daemon minds: libvirt's own client does.
+fn check(flags: DomainMigrateFlags) -> Result<(), MigrationError> {
+    use DomainMigrateFlags as F;
+    if flags.contains(F::TUNNELLED) && !flags.contains(F::PEER2PEER) {
+        return Err(MigrationError::Tunnelled);
+    }
+    for both in [F::NON_SHARED_DISK.union(F::NON_SHARED_INC), F::TUNNELLED.union(F::PARALLEL)] {
+        if flags.contains(both) {
+            return Err(MigrationError::Exclusive(both));
+        }
+    }
+    if flags.contains(F::NON_SHARED_SYNCHRONOUS_WRITES)
+        && !flags.intersects(F::NON_SHARED_DISK | F::NON_SHARED_INC)
+    {
+        return Err(MigrationError::SynchronousWrites);
+    }
+    Ok(())
+}
+
+/// A destination's URI that does not lead the source to itself. A UNIX socket that is named is meant.
+fn elsewhere(uri: Text) -> Result<Text, MigrationError> {
+    // What cannot be read here may be an alias of the source's.
+    let Some(parsed) = uri.to_str().ok().and_then(|text| text.parse::<Uri>().ok()) else { return Ok(uri) };
+    let is_here = match parsed.host() {
+        Some(host) => host.starts_with("localhost"),
+        None => parsed.transport() != Transport::Unix || parsed.socket().is_none(),
+    };
+    if is_here { Err(MigrationError::Here { uri }) } else { Ok(uri) }
+}
+
+/// Takes a step of a migration, however long it takes: where the connection would wait no longer, nobody would know
+/// whether it was taken.
+async fn step<C: Call>(connection: &Connection, args: &C) -> Result<C::Ret> {
+    Ok(connection.call_with(args, CallOptions::new().timeout(Duration::MAX)).await?.0)
 }
 
 /// A migration that this client manages, in the newest protocol that both daemons have.

@@ -1,8 +1,8 @@
 //! Protocols 1 and 2, for daemons before libvirt 0.9.2: prepare, perform, finish.
 
 use super::course::Course;
-use super::params::Plain;
-use super::{Cookie, Domain, SOURCE_ONLY};
+use super::plain::Plain;
+use super::{Cookie, Domain, SOURCE_ONLY, step};
 use crate::error::MigrationError;
 use crate::{Connection, Result};
 use virtwire_proto::enums::{DomainState, DriverFeature};
@@ -52,7 +52,7 @@ pub(super) async fn run(
         dname: plain.name.clone(),
         bandwidth: plain.bandwidth,
     };
-    let performed = course.perform(source.connection.call(&perform)).await;
+    let performed = course.perform(step(&source.connection, &perform)).await;
     let finished = match version {
         Version::One => {
             performed?;
@@ -95,12 +95,12 @@ impl Target<'_> {
         match xml {
             None => {
                 let args = remote::DomainMigratePrepareArgs { uri_in, flags, dname, bandwidth };
-                let reply = self.destination.call(&args).await?;
+                let reply = step(self.destination, &args).await?;
                 Ok((reply.cookie, reply.uri_out))
             }
             Some(dom_xml) => {
                 let args = remote::DomainMigratePrepare2Args { uri_in, flags, dname, bandwidth, dom_xml };
-                let reply = self.destination.call(&args).await?;
+                let reply = step(self.destination, &args).await?;
                 Ok((reply.cookie, reply.uri_out))
             }
         }
@@ -113,7 +113,7 @@ impl Target<'_> {
             uri,
             flags: self.flags.into(),
         };
-        Ok(self.destination.call(&args).await?.ddom)
+        Ok(step(self.destination, &args).await?.ddom)
     }
 
     async fn finish2(
@@ -130,7 +130,7 @@ impl Target<'_> {
             flags: self.flags.into(),
             retcode: cancelled.into(),
         };
-        Ok(self.destination.call(&args).await?.ddom)
+        Ok(step(self.destination, &args).await?.ddom)
     }
 
     /// What the domain is called there.

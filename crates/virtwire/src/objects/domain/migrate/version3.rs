@@ -1,8 +1,8 @@
 //! Protocol 3: begin, prepare, perform, finish, confirm, with parameters or in their older form.
 
 use super::course::Course;
-use super::params::Plain;
-use super::{Cookie, Domain, SOURCE_ONLY};
+use super::plain::Plain;
+use super::{Cookie, Domain, SOURCE_ONLY, step};
 use crate::error::MigrationError;
 use crate::{Connection, Error, Result};
 use virtwire_proto::enums::{DomainState, ErrorDomain, ErrorNumber};
@@ -163,7 +163,7 @@ impl Steps {
             Form::Params(params) => {
                 let params = params.clone().into();
                 let args = remote::DomainMigrateBegin3ParamsArgs { dom, params, flags: flags.bits() };
-                let reply = self.source.connection.call(&args).await?;
+                let reply = step(&self.source.connection, &args).await?;
                 Ok((reply.cookie_out, reply.xml))
             }
             Form::Plain(plain) => {
@@ -174,7 +174,7 @@ impl Steps {
                     dname: plain.name.clone(),
                     bandwidth: plain.bandwidth,
                 };
-                let reply = self.source.connection.call(&args).await?;
+                let reply = step(&self.source.connection, &args).await?;
                 Ok((reply.cookie_out, reply.xml))
             }
         }
@@ -192,7 +192,7 @@ impl Steps {
                     cookie_in,
                     flags: flags.bits(),
                 };
-                let reply = self.destination.call(&args).await?;
+                let reply = step(&self.destination, &args).await?;
                 if let Some(uri) = reply.uri_out {
                     params.set(migrate::URI, uri);
                 }
@@ -207,7 +207,7 @@ impl Steps {
                     bandwidth: plain.bandwidth,
                     dom_xml: xml,
                 };
-                let reply = self.destination.call(&args).await?;
+                let reply = step(&self.destination, &args).await?;
                 plain.uri = reply.uri_out.or(plain.uri.take());
                 Ok((reply.cookie_out, plain.uri.is_some()))
             }
@@ -226,7 +226,7 @@ impl Steps {
                     cookie_in,
                     flags: flags.bits(),
                 };
-                Ok(self.source.connection.call(&args).await?.cookie_out)
+                Ok(step(&self.source.connection, &args).await?.cookie_out)
             }
             Form::Plain(plain) => {
                 let args = remote::DomainMigratePerform3Args {
@@ -240,7 +240,7 @@ impl Steps {
                     dname: plain.name.clone(),
                     bandwidth: plain.bandwidth,
                 };
-                Ok(self.source.connection.call(&args).await?.cookie_out)
+                Ok(step(&self.source.connection, &args).await?.cookie_out)
             }
         }
     }
@@ -260,7 +260,7 @@ impl Steps {
                     flags: flags.bits(),
                     cancelled,
                 };
-                let reply = self.destination.call(&args).await?;
+                let reply = step(&self.destination, &args).await?;
                 (reply.dom, reply.cookie_out)
             }
             Form::Plain(plain) => {
@@ -272,7 +272,7 @@ impl Steps {
                     flags: flags.into(),
                     cancelled,
                 };
-                let reply = self.destination.call(&args).await?;
+                let reply = step(&self.destination, &args).await?;
                 (reply.dom, reply.cookie_out)
             }
         };
@@ -291,12 +291,12 @@ impl Steps {
                     flags: flags.bits(),
                     cancelled,
                 };
-                self.source.connection.call(&args).await
+                step(&self.source.connection, &args).await
             }
             Form::Plain(_) => {
                 let args =
                     remote::DomainMigrateConfirm3Args { dom, cookie_in, flags: flags.into(), cancelled };
-                self.source.connection.call(&args).await
+                step(&self.source.connection, &args).await
             }
         }
     }
