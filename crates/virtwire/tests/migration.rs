@@ -233,7 +233,7 @@ struct Hosts {
     domain: Domain,
     destination: Connection,
     log: Log,
-    _servers: [Server; 2],
+    servers: [Server; 2],
 }
 
 async fn connection(host: Host, set: fn(Builder) -> Builder) -> (Connection, Server) {
@@ -271,7 +271,7 @@ async fn hosts_over(
     };
     let (source, first) = connection(host("source"), builder).await;
     let (destination, second) = connection(host("destination"), builder).await;
-    Hosts { domain: source.domain(domain(4)), destination, log, _servers: [first, second] }
+    Hosts { domain: source.domain(domain(4)), destination, log, servers: [first, second] }
 }
 
 impl Hosts {
@@ -571,4 +571,19 @@ async fn a_migration_that_nobody_waits_for_is_given_up_and_cleaned_up() {
     let log = hosts.log.lock().unwrap().clone();
     assert!(log[4].ends_with("cancelled=1"), "{log:?}");
     assert_eq!(hosts.steps(), expected);
+}
+
+#[tokio::test]
+async fn a_destination_that_is_lost_lets_the_source_give_up() {
+    let job = Arc::new(Notify::new());
+    let hosts = hosts(NEWEST, |host| host.job = Some(Arc::clone(&job))).await;
+    let lost = async {
+        while hosts.log.lock().unwrap().len() < 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        hosts.servers[1].shutdown(Duration::ZERO).await;
+    };
+    let (migrated, ()) = tokio::join!(hosts.migrate(TypedParams::new()), lost);
+    assert!(migrated.unwrap_err().is_closed());
+    assert_eq!(hosts.steps(), ["source begin", "destination prepare", "source perform", "source abort"]);
 }

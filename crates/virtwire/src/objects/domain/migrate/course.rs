@@ -1,10 +1,13 @@
 //! How far a migration is, and what becomes of one that nobody waits for any more.
 
 use super::Domain;
-use crate::Result;
 use crate::error::MigrationError;
+use crate::{Connection, Error, Result};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
@@ -30,11 +33,17 @@ impl Course {
         if self.given_up.load(Ordering::SeqCst) { Err(MigrationError::GivenUp) } else { Ok(()) }
     }
 
-    /// The step that sends the domain's memory, which can be given up.
-    pub(super) async fn perform<T>(&self, step: impl Future<Output = Result<T>>) -> Result<T> {
+    /// The step that sends the domain's memory, which can be given up. It is where the destination's daemon is lost: that
+    /// cannot take over any more, though its hypervisor may go on to receive.
+    pub(super) async fn perform<T>(
+        &self,
+        source: &Domain,
+        destination: &Connection,
+        step: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         self.performing.store(true, Ordering::SeqCst);
         let result = match self.check() {
-            Ok(()) => step.await,
+            Ok(()) => perform(source, destination, step).await,
             Err(error) => Err(error.into()),
         };
         self.performing.store(false, Ordering::SeqCst);
@@ -72,15 +81,47 @@ impl Drop for Guard {
         let (source, course, task) =
             (self.source.clone(), Arc::clone(&self.course), self.task.abort_handle());
         runtime.spawn(async move {
-            let mut again = AGAIN;
             while !task.is_finished() {
-                if course.performing.load(Ordering::SeqCst) {
-                    // It fails where the job has not begun, or is over.
-                    source.abort_job(DomainAbortJobFlags::empty()).await.ok();
-                }
-                tokio::time::sleep(again).await;
-                again = AGAIN_AT_MOST.min(again * 2);
+                give_up(&source, || course.performing.load(Ordering::SeqCst)).await;
+                tokio::time::sleep(AGAIN).await;
             }
         });
+    }
+}
+
+/// Takes the step; where the destination is lost, asks the source to give it up.
+async fn perform<T>(
+    source: &Domain,
+    destination: &Connection,
+    step: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let lost = AtomicBool::new(false);
+    let mut step = pin!(step);
+    let mut give_up = pin!(async {
+        destination.closed().await;
+        lost.store(true, Ordering::SeqCst);
+        give_up(source, || true).await;
+    });
+    let result = poll_fn(|cx| {
+        // Goes on until the step ends.
+        let _: Poll<()> = give_up.as_mut().poll(cx);
+        step.as_mut().poll(cx)
+    });
+    match (result.await, destination.close_reason()) {
+        (Err(_), Some(reason)) if lost.load(Ordering::SeqCst) => {
+            Err(Error::Closed { procedure: None, reason })
+        }
+        (result, _) => result,
+    }
+}
+
+/// Asks the source to give up the job that it is `performing`, until it does.
+async fn give_up(source: &Domain, performing: impl Fn() -> bool) {
+    let mut again = AGAIN;
+    while performing() {
+        // It fails where the job has not begun, or is over.
+        source.abort_job(DomainAbortJobFlags::empty()).await.ok();
+        tokio::time::sleep(again).await;
+        again = AGAIN_AT_MOST.min(again * 2);
     }
 }

@@ -52,7 +52,7 @@ pub(super) async fn run(
         dname: plain.name.clone(),
         bandwidth: plain.bandwidth,
     };
-    let performed = course.perform(step(&source.connection, &perform)).await;
+    let performed = course.perform(source, destination, step(&source.connection, &perform)).await;
     let finished = match version {
         Version::One => {
             performed?;

@@ -88,7 +88,7 @@ pub(super) async fn run(mut steps: Steps, course: &Course) -> Result<Domain> {
     } else if let Err(error) = course.check() {
         Performed::failed(error, cookie)
     } else {
-        match course.perform(steps.perform(cookie)).await {
+        match course.perform(&steps.source, &steps.destination, steps.perform(cookie)).await {
             Ok(cookie) => Performed::Done(cookie),
             Err(error) => Performed::Failed { error, cookie: Cookie::new(), at_source: true },
         }
