@@ -103,6 +103,24 @@ pub enum Error {
         /// How many may.
         limit: usize,
     },
+    /// A copy between a stream and a file has stopped, since the stream has failed.
+    #[error("the copy stopped at offset {offset}: {source}")]
+    Copy {
+        /// Where in the file.
+        offset: u64,
+        /// What became of the stream.
+        source: Box<Error>,
+    },
+    /// A file that a stream is copied to or from does not do what it is asked.
+    #[error("cannot {action} the file at offset {offset}: {source}")]
+    File {
+        /// What was asked: "read", "write", "make a hole in".
+        action: &'static str,
+        /// Where in the file.
+        offset: u64,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The stream was finished or aborted before, on this side.
     #[error("the stream has ended already")]
     StreamEnded,
@@ -120,6 +138,7 @@ impl Error {
     pub fn libvirt(&self) -> Option<&LibvirtError> {
         match self {
             Self::Libvirt(error) | Self::Migration(MigrationError::Both { source: error, .. }) => Some(error),
+            Self::Copy { source, .. } => source.libvirt(),
             _ => None,
         }
     }
@@ -140,7 +159,11 @@ impl Error {
     /// Whether the connection has ended.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        matches!(self, Self::Closed { .. })
+        match self {
+            Self::Closed { .. } => true,
+            Self::Copy { source, .. } => source.is_closed(),
+            _ => false,
+        }
     }
 
     pub(crate) fn from_call(

@@ -84,6 +84,8 @@ pub use objects::{
     StorageVol,
 };
 pub use stream::Stream;
+#[cfg(unix)]
+pub use stream::{Copied, FileCopy};
 
 pub use uuid::Uuid;
 pub use virtwire_proto as proto;

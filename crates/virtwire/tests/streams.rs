@@ -199,6 +199,47 @@ async fn it_reads_as_bytes_with_zeros_for_holes() {
 }
 
 #[tokio::test]
+async fn data_longer_than_a_packet_is_split_as_libvirt_splits_it() {
+    const PACKET: usize = 262_120;
+    let (connection, mut peer) = connect().await;
+    let (mut stream, _) = upload(&connection, &mut peer).await;
+    let data: Bytes =
+        (0..PACKET as u32).flat_map(u32::to_be_bytes).take(3 * PACKET + 7).collect::<Vec<_>>().into();
+    stream.send(data.clone()).await.unwrap();
+    for part in data.chunks(PACKET) {
+        assert!(peer.stream_event().await == ServerStreamEvent::Data(Bytes::copy_from_slice(part)));
+    }
+    // Of a write no more is taken than makes one packet.
+    assert_eq!(stream.write(&data).await.unwrap(), PACKET);
+    assert!(peer.stream_event().await == ServerStreamEvent::Data(data.slice(..PACKET)));
+}
+
+#[tokio::test]
+async fn a_dropped_wait_for_data_loses_none() {
+    let (connection, mut peer) = connect().await;
+    let (mut stream, id) = download(&connection, &mut peer).await;
+    let mut all = Vec::new();
+    for number in 0..50_u8 {
+        send(&peer, id, vec![number]).await;
+        tokio::select! {
+            biased;
+            chunk = stream.receive() => match chunk.unwrap() {
+                Some(Chunk::Data(data)) => all.extend_from_slice(&data),
+                other => panic!("{other:?}"),
+            },
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    while all.len() < 50 {
+        match stream.receive().await.unwrap() {
+            Some(Chunk::Data(data)) => all.extend_from_slice(&data),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(all.iter().copied().eq(0..50));
+}
+
+#[tokio::test]
 async fn a_console_speaks_in_both_directions() {
     let (connection, mut peer) = connect().await;
     let (stream, id) = open(&connection, &mut peer, remote::DomainOpenConsoleArgs::default()).await;
@@ -283,6 +324,23 @@ async fn a_consumer_that_takes_nothing_slows_the_sender_and_memory_is_bounded() 
         }
     }
     assert_eq!(taken, LEN);
+}
+
+#[tokio::test]
+async fn many_small_parts_count_for_the_memory_that_they_take() {
+    let (connection, mut peer) = connect_with(builder().stream_buffer(64 << 10, 64 << 20)).await;
+    let (_stream, id) = download(&connection, &mut peer).await;
+    peer.with(move |server| {
+        for _ in 0..100_000 {
+            server.send(id, Bytes::from_static(b"x")).unwrap();
+            server.send_hole(id, 1, 0).unwrap();
+        }
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // 100 kB of data, but 200 000 parts: most of them are left where they are.
+    let packets = 100_000 * (29 + 40);
+    assert!(peer.unsent() > packets / 2, "{} of {packets} bytes were taken", packets - peer.unsent());
 }
 
 #[tokio::test]

@@ -23,6 +23,9 @@ const MOST_UNSENT: usize = 1024 * 1024;
 /// Data shorter than this is kept in memory of its own: it may be a small part of what was read together.
 const COPIED_LEN: usize = 2048;
 
+/// What keeping a part of a stream takes beside its data: many small parts count for what they are.
+const CHUNK_COST: usize = 64;
+
 /// How much of a stream is kept for a consumer that does not take it, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StreamBounds {
@@ -39,6 +42,16 @@ pub enum Chunk {
     Data(Bytes),
     /// This many bytes that read as zeros, and take no room: a hole in a sparse stream.
     Hole(u64),
+}
+
+impl Chunk {
+    /// How much memory it counts for.
+    fn cost(&self) -> usize {
+        match self {
+            Self::Data(data) => data.len() + CHUNK_COST,
+            Self::Hole(_) => CHUNK_COST,
+        }
+    }
 }
 
 /// How a stream has ended.
@@ -80,6 +93,11 @@ impl Inlet {
         }
     }
 
+    fn push(&mut self, chunk: Chunk) {
+        self.bytes += chunk.cost();
+        self.chunks.push_back(chunk);
+    }
+
     fn end(&mut self, end: End, wakes: &mut Vec<Waker>) {
         self.end = Some(end);
         wakes.extend(self.reader.take());
@@ -113,8 +131,7 @@ impl State {
             StreamEvent::Data(_) | StreamEvent::Hole { .. } if inlet.unwanted => {}
             StreamEvent::Data(data) => {
                 let data = if data.len() < COPIED_LEN { Bytes::copy_from_slice(&data) } else { data };
-                inlet.bytes += data.len();
-                inlet.chunks.push_back(Chunk::Data(data));
+                inlet.push(Chunk::Data(data));
                 wakes.extend(inlet.reader.take());
                 if inlet.bytes > self.bounds.limit {
                     let buffered = inlet.bytes;
@@ -130,7 +147,7 @@ impl State {
                 if let Some(Chunk::Hole(before)) = inlet.chunks.back_mut() {
                     *before = before.saturating_add(length);
                 } else {
-                    inlet.chunks.push_back(Chunk::Hole(length));
+                    inlet.push(Chunk::Hole(length));
                 }
                 wakes.extend(inlet.reader.take());
             }
@@ -201,9 +218,7 @@ impl StreamSlot {
         let state = &mut *guard;
         let Some(inlet) = state.streams.get_mut(&self.serial) else { return Poll::Ready(Ok(None)) };
         if let Some(chunk) = inlet.chunks.pop_front() {
-            if let Chunk::Data(data) = &chunk {
-                inlet.bytes -= data.len();
-            }
+            inlet.bytes -= chunk.cost();
             let driver = state.take_throttled_driver();
             drop(guard);
             wake(driver);

@@ -1,5 +1,13 @@
 //! Streams: volumes, consoles, screenshots, chunk by chunk with their holes, or as tokio's byte streams.
 
+#[cfg(unix)]
+mod files;
+#[cfg(unix)]
+mod sparse_file;
+
+#[cfg(unix)]
+pub use files::{Copied, FileCopy};
+
 use crate::driver::{Chunk, StreamSlot};
 use crate::{CallOptions, Connection, Error, Result};
 use bytes::{Buf, Bytes};
@@ -22,6 +30,8 @@ const WRITE_LEN: usize = virtwire_proto::packet::STREAM_PAYLOAD_LEN;
 ///   when the daemon has confirmed that all is well.
 /// - To write: [`Stream::send`], or [`AsyncWrite`]; then [`Stream::finish`] (`shutdown` of [`AsyncWrite`]), which
 ///   says whether the daemon has got and kept it all.
+/// - To and from files, with their holes: [`Stream::receive_to_file`], [`Stream::send_file`],
+///   [`Stream::send_sparse_file`].
 ///
 /// Dropping it before gives it up, here and in the daemon. While its data is not taken, the daemon is slowed down,
 /// and with it this connection: see [`stream_buffer`](crate::Builder::stream_buffer).
@@ -84,7 +94,6 @@ impl Stream {
     #[doc(alias = "virStreamRecv")]
     #[doc(alias = "virStreamRecvFlags")]
     #[doc(alias = "virStreamRecvHole")]
-    #[doc(alias = "virStreamSparseRecvAll")]
     pub async fn receive(&mut self) -> Result<Option<Chunk>> {
         poll_fn(|cx| self.poll_receive(cx)).await
     }
