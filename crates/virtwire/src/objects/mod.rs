@@ -67,6 +67,14 @@ macro_rules! object {
                 &self.connection
             }
 
+            #[doc = concat!("The same ", stringify!($name), " by way of another connection to the same daemon: what is")]
+            /// called on it goes there. So what moves much, such as a volume's data, leaves this connection to
+            /// others.
+            #[must_use]
+            pub fn on(&self, connection: &$crate::$connection) -> Self {
+                connection.$maker(self.handle.clone())
+            }
+
             /// What the wire knows it by, for a call by the wire's own types.
             #[must_use]
             pub fn handle(&self) -> &$handle {
