@@ -84,8 +84,8 @@ impl Stream {
         FileCopy::new(self, file, Way::Send { holes: false })
     }
 
-    /// As [`Stream::send_file`], with the file's holes as holes: on a stream that was opened sparse. What a volume
-    /// has where a hole is sent becomes a hole there.
+    /// As [`Stream::send_file`], with the file's holes as holes: on a stream that was opened sparse, for libvirt
+    /// hangs up on who sends a hole on another. What a volume has where a hole is sent becomes a hole there.
     ///
     /// # Errors
     /// [`Error::File`] and [`Error::Copy`]; both say at which offset.

@@ -116,7 +116,8 @@ impl Stream {
         self.slot.send(data.into())
     }
 
-    /// Sends a hole of this many bytes. Only a stream that was opened sparse takes any.
+    /// Sends a hole of this many bytes. Only a stream that was opened sparse takes any: libvirt hangs up on who
+    /// sends one on another.
     ///
     /// # Errors
     /// As [`Stream::send`].

@@ -172,7 +172,9 @@ impl Writer {
         };
         let solid = after.min(self.end);
         let made = if self.at < solid {
-            clear(&self.file, self.at, solid, room).map_err(cannot("make a hole in", self.at))?
+            // A block is given back only whole, the last one too.
+            let to = if solid == self.end && self.regular { whole_blocks(solid) } else { solid };
+            clear(&self.file, self.at, to, room).map_err(cannot("make a hole in", self.at))?.min(solid)
         } else {
             self.at
         };
@@ -197,6 +199,11 @@ impl Writer {
         seek(&self.file, SeekFrom::Start(self.at)).map_err(cannot("set the position of", self.at))?;
         Ok(())
     }
+}
+
+/// The end of the block that ends at or behind an offset, however large the file system's are.
+fn whole_blocks(offset: u64) -> u64 {
+    offset.checked_next_multiple_of(STEP as u64).filter(|&end| i64::try_from(end).is_ok()).unwrap_or(offset)
 }
 
 /// Makes what lies between two offsets read as zeros, or a part of it; gives up to where. What is a hole stays
