@@ -62,6 +62,7 @@
 //! # }
 //! ```
 
+mod by_kind;
 mod connection;
 mod driver;
 mod error;
@@ -79,9 +80,9 @@ pub use events::{
 };
 pub use objects::info;
 pub use objects::{
-    AdminClient, AdminServer, CpuSet, CpuSetError, Domain, DomainCheckpoint, DomainSnapshot, Interface,
-    MigrateParams, Network, NetworkPort, NodeDevice, NwFilter, NwFilterBinding, Secret, StoragePool,
-    StorageVol,
+    AdminClient, AdminServer, AgentTimeout, CpuSet, CpuSetError, Domain, DomainCheckpoint, DomainSnapshot,
+    Interface, MigrateParams, Network, NetworkPort, NodeDevice, NwFilter, NwFilterBinding, OptionalText,
+    Secret, StoragePool, StorageVol,
 };
 pub use stream::Stream;
 #[cfg(unix)]

@@ -61,12 +61,10 @@ fn domains_tell_of_their_life_and_their_metadata(testbed: &Testbed) -> Result<()
 
         let live = DomainModificationImpact::LIVE;
         domain.suspend().await?;
-        domain.set_metadata(DomainMetadataType::TITLE, Some("A title".into()), None, None, live).await?;
+        domain.set_metadata(DomainMetadataType::TITLE, "A title", None, None, live).await?;
         domain.resume().await?;
-        let (xml, uri) = ("<a/>".into(), "http://example.com/".into());
-        domain
-            .set_metadata(DomainMetadataType::ELEMENT, Some(xml), Some("x".into()), Some(uri), live)
-            .await?;
+        let (xml, uri) = ("<a/>", "http://example.com/");
+        domain.set_metadata(DomainMetadataType::ELEMENT, xml, "x", uri, live).await?;
         domain.destroy(DomainDestroyFlags::empty()).await?;
 
         let lifecycle = |event, code| DomainEvent::Lifecycle {
@@ -144,7 +142,7 @@ fn networks_tell_of_their_life(testbed: &Testbed) -> Result<(), Failed> {
         let mut metadata = metadata?;
         default.create().await?;
         let (kind, live) = (NetworkMetadataType::TITLE, NetworkUpdateFlags::AFFECT_LIVE);
-        default.set_metadata(kind, Some("A title".into()), None, None, live).await?;
+        default.set_metadata(kind, "A title", None, None, live).await?;
         let expected = NetworkEvent::MetadataChange { network: default, kind, uri: None };
         assert_eq!(next(&mut metadata).await?, expected);
         Ok(())

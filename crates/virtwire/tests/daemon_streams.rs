@@ -107,8 +107,11 @@ fn same(one: &Path, other: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
+/// A file's name, where it has data (from, length), and its length.
+type Shape = (&'static str, Vec<(u64, u64)>, u64);
+
 /// Files of each shape: holes in front, inside, at the end, everywhere, nowhere; ends on no block's border.
-fn shapes() -> Vec<(&'static str, Vec<(u64, u64)>, u64)> {
+fn shapes() -> Vec<Shape> {
     vec![
         ("inside", vec![(0, MIB), (7 * MIB, MIB)], 8 * MIB),
         ("both-ends", vec![(3 * MIB, 2 * MIB + 11)], 9 * MIB + 5),

@@ -83,7 +83,7 @@ async fn an_older_procedure_does_where_nothing_new_is_asked_for() {
     scene.domain().destroy(DomainDestroyFlags::empty()).await.unwrap();
     scene.domain().destroy(DomainDestroyFlags::GRACEFUL).await.unwrap();
     scene.domain().save("/file", None, Default::default()).await.unwrap();
-    scene.domain().save("/file", Some("<domain/>".into()), Default::default()).await.unwrap();
+    scene.domain().save("/file", "<domain/>", Default::default()).await.unwrap();
     assert_eq!(scene.calls(), ["domain_destroy", "domain_destroy_flags", "domain_save", "domain_save_flags"]);
 }
 

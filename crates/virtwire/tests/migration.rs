@@ -480,9 +480,9 @@ async fn peer_to_peer_is_the_source_s_affair() {
     hosts.domain.migrate_to_uri(None, params, DomainMigrateFlags::LIVE).await.unwrap();
     assert_eq!(hosts.log(), ["source perform3:  LIVE tcp:mine"]);
     let hosts = self::hosts(&[DriverFeature::MIGRATION_P2P], |_| {}).await;
-    let uri = Some(Text::from("qemu://destination/system"));
+    let uri = "qemu://destination/system";
     let flags = DomainMigrateFlags::PEER2PEER;
-    hosts.domain.migrate_to_uri(uri.clone(), TypedParams::new(), flags).await.unwrap();
+    hosts.domain.migrate_to_uri(uri, TypedParams::new(), flags).await.unwrap();
     assert_eq!(hosts.log(), ["source perform12:  qemu://destination/system"]);
     // Where the memory goes, the destination says, and protocol 2 has no room for more than one URI.
     let error = hosts.domain.migrate_to_uri(uri, MigrateParams::new().uri("tcp:mine"), flags).await;
@@ -495,7 +495,7 @@ async fn what_the_source_cannot_do_alone_is_not_asked_of_it() {
     use DomainMigrateFlags as F;
     let hosts = hosts(&[DriverFeature::MIGRATION_PARAMS], |_| {}).await;
     let migrate = async |uri: Option<&str>, flags| {
-        let result = hosts.domain.migrate_to_uri(uri.map(Text::from), MigrateParams::new(), flags).await;
+        let result = hosts.domain.migrate_to_uri(uri, MigrateParams::new(), flags).await;
         match result {
             Err(Error::Migration(error)) => error,
             other => panic!("{other:?}"),
@@ -507,7 +507,7 @@ async fn what_the_source_cannot_do_alone_is_not_asked_of_it() {
     assert_eq!(migrate(None, F::PEER2PEER).await, MigrationError::NoUri);
     assert_eq!(migrate(two, F::PEER2PEER | F::OFFLINE).await, MigrationError::Offline);
     for here in ["qemu:///system", "qemu+tcp://localhost:16510/system", "qemu+ssh:///system"] {
-        let uri = here.into();
+        let uri = Text::from(here);
         assert_eq!(migrate(Some(here), F::PEER2PEER).await, MigrationError::Here { uri });
     }
     // A socket that is named is meant: nothing but the feature is missing.

@@ -99,7 +99,7 @@ async fn administration(log: &Log, daemon: &Daemon) -> Result<(), Failed> {
     let clients = run!(log, server.list_clients())?;
     let client = clients.last().ok_or("a client")?;
     let client = run!(log, server.lookup_client(client.id()))?;
-    assert!(clients.contains(&client) && client.connected_at().is_some());
+    assert!(clients.contains(&client) && client.timestamp().is_some());
     let info = run!(log, client.info())?;
     assert_eq!(info.get_as::<bool>("readonly")?, Some(false));
     run!(log, client.close())?;
@@ -107,8 +107,8 @@ async fn administration(log: &Log, daemon: &Daemon) -> Result<(), Failed> {
 
     let outputs = run!(log, connection.logging_outputs())?;
     assert!(outputs.to_string().contains("libvirtd.log"), "{outputs}");
-    run!(log, connection.set_logging_outputs(Some(outputs)))?;
-    run!(log, connection.set_logging_filters(Some("3:remote".into())))?;
+    run!(log, connection.set_logging_outputs(outputs))?;
+    run!(log, connection.set_logging_filters("3:remote"))?;
     let filters = run!(log, connection.logging_filters())?.ok_or("filters")?;
     assert!(filters.to_string().contains("remote"), "{filters}");
     run!(log, connection.set_daemon_timeout(Duration::from_secs(3600)))?;

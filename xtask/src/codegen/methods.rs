@@ -35,6 +35,8 @@ pub(super) struct Entry {
     object: Option<String>,
     /// What arguments are taken as, where it does not follow from their types.
     args: IndexMap<String, String>,
+    /// What arguments are called, where their names in the definitions do not say it.
+    names: IndexMap<String, String>,
     /// What the answer is given as, where it does not follow from its type.
     gives: Option<String>,
     /// The procedure that does the same on older daemons, where nothing is asked for that it does not know.
@@ -271,7 +273,7 @@ impl<'a> Subject<'a> {
     fn method(&self) -> Result<String> {
         ensure!(!self.entry.doc.is_empty(), "it has no `doc`");
         let arguments = self.arguments(self.procedure)?;
-        for name in self.entry.args.keys() {
+        for name in self.entry.args.keys().chain(self.entry.names.keys()) {
             ensure!(arguments.iter().any(|of| of.c == name), "there is no argument {name}");
         }
         let result = self.result()?;
@@ -280,6 +282,7 @@ impl<'a> Subject<'a> {
             .filter_map(|of| of.parameter.as_ref())
             .map(|(name, ty)| format!("{name}: {ty}"))
             .collect();
+        let before: String = arguments.iter().filter_map(|of| of.before.as_deref()).collect();
         let call = result.call(self, &self.args(self.procedure, &arguments));
         let mut body = result.body(&call);
         if let Some(plain) = &self.entry.plain {
@@ -295,7 +298,7 @@ impl<'a> Subject<'a> {
             body = result.body_of_two(&absent.join(" && "), &older, &call);
         }
         Ok(format!(
-            "{}pub async fn {}(&self{}{}) -> Result<{}> {{\n{body}\n}}\n\n",
+            "{}pub async fn {}(&self{}{}) -> Result<{}> {{\n{before}{body}\n}}\n\n",
             self.doc()?,
             self.name()?,
             if parameters.is_empty() { "" } else { ", " },

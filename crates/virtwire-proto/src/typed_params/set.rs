@@ -8,7 +8,8 @@ use core::ops::{Deref, DerefMut};
 /// A list of typed parameters to build and to change by name.
 ///
 /// It derefs to a slice, so that all of a slice's methods and those of
-/// [`TypedParamsExt`](super::TypedParamsExt) work on it, and turns into the `Vec<TypedParam>` that calls take.
+/// [`TypedParamsExt`](super::TypedParamsExt) work on it, and turns into the `Vec<TypedParam>` that calls take. A list of
+/// pairs is one, too: `[("cpu_shares", 1024_u64)]`.
 ///
 /// # Examples
 /// ```
@@ -90,6 +91,13 @@ impl DerefMut for TypedParams {
 impl From<Vec<TypedParam>> for TypedParams {
     fn from(params: Vec<TypedParam>) -> Self {
         Self(params)
+    }
+}
+
+/// The items in their order; names may repeat.
+impl<P: Into<TypedParam>, const N: usize> From<[P; N]> for TypedParams {
+    fn from(params: [P; N]) -> Self {
+        params.into_iter().collect()
     }
 }
 

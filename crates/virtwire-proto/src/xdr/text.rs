@@ -181,6 +181,12 @@ impl From<&String> for Text {
     }
 }
 
+impl From<&Text> for Text {
+    fn from(text: &Text) -> Self {
+        text.clone()
+    }
+}
+
 impl From<Cow<'_, str>> for Text {
     fn from(string: Cow<'_, str>) -> Self {
         Self::from(string.into_owned())

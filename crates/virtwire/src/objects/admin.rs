@@ -91,7 +91,7 @@ impl AdminClient {
     /// When it connected; `None` where that is a time that this system cannot hold.
     #[doc(alias = "virAdmClientGetTimestamp")]
     #[must_use]
-    pub fn connected_at(&self) -> Option<SystemTime> {
+    pub fn timestamp(&self) -> Option<SystemTime> {
         super::time_at(self.handle.timestamp, 0)
     }
 

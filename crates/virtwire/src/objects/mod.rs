@@ -1,6 +1,7 @@
 //! What a connection gives: domains, networks, volumes and so on, each with the procedures that belong to it.
 
 mod admin;
+mod agent_timeout;
 mod cpu_set;
 mod domain;
 mod generated;
@@ -9,6 +10,7 @@ mod interface;
 mod network;
 mod node_device;
 mod nw_filter;
+mod optional_text;
 mod secret;
 mod snapshot;
 mod storage;
@@ -16,12 +18,14 @@ mod storage;
 pub mod info;
 
 pub use admin::{AdminClient, AdminServer};
+pub use agent_timeout::AgentTimeout;
 pub use cpu_set::{CpuSet, CpuSetError};
 pub use domain::{Domain, MigrateParams};
 pub use interface::Interface;
 pub use network::{Network, NetworkPort};
 pub use node_device::NodeDevice;
 pub use nw_filter::{NwFilter, NwFilterBinding};
+pub use optional_text::OptionalText;
 pub use secret::Secret;
 pub use snapshot::{DomainCheckpoint, DomainSnapshot};
 pub use storage::{StoragePool, StorageVol};

@@ -77,12 +77,10 @@ impl Reader {
     /// Up to this many bytes; none at the end.
     fn read(&self, wanted: usize) -> io::Result<Bytes> {
         let mut data = Vec::with_capacity(wanted);
-        while wanted > 0 {
-            match rustix::io::pread(&self.file, rustix::buffer::spare_capacity(&mut data), self.at) {
-                Ok(_) => break,
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+        if wanted > 0 {
+            let mut read =
+                || rustix::io::pread(&self.file, rustix::buffer::spare_capacity(&mut data), self.at);
+            rustix::io::retry_on_intr(&mut read)?;
         }
         // Room for more than is wanted may have been made.
         data.truncate(wanted);

@@ -25,7 +25,7 @@ pub(crate) fn the_daemons_manage_it_by_themselves(testbed: &Testbed) -> Result<(
             } else {
                 MigrateParams::new().uri(TCP)
             };
-            let went = guest.migrate_to_uri(Some(Text::from(&*uri)), params, flags).await;
+            let went = guest.migrate_to_uri(&*uri, params, flags).await;
             went.map_err(|error| format!("{uri} {flags:?}: {error}"))?;
             hosts.lives(Side::Destination, "peer", DomainState::RUNNING).await?;
         }
@@ -43,7 +43,7 @@ pub(crate) fn the_daemons_manage_it_by_themselves(testbed: &Testbed) -> Result<(
 async fn fails(hosts: &Hosts<'_>) -> Result<(), Failed> {
     // Nobody is there.
     let guest = hosts.guest("stays").await?;
-    let nobody = Some(Text::from("qemu+unix:///system?socket=/nonexistent/socket"));
+    let nobody = "qemu+unix:///system?socket=/nonexistent/socket";
     let error = guest.migrate_to_uri(nobody, MigrateParams::new(), F::PEER2PEER).await.unwrap_err();
     assert!(error.libvirt().is_some(), "{error:?}");
     hosts.lives(Side::Source, "stays", DomainState::RUNNING).await?;

@@ -4,11 +4,12 @@ use crate::coverage::{Log, run};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, SystemTime};
+use virtwire::info::DomainStateReason;
 use virtwire::proto::enums::*;
 use virtwire::proto::flags::*;
 use virtwire::proto::names;
 use virtwire::proto::typed_params::{TypedParams, TypedParamsExt};
-use virtwire::{Connection, CpuSet, Domain};
+use virtwire::{AgentTimeout, Connection, CpuSet, Domain};
 use virtwire_testbed::Failed;
 
 const XML: &str = "<domain type='test'><name>demo</name><memory>65536</memory><vcpu>2</vcpu>\
@@ -79,7 +80,10 @@ async fn life(log: &Log, connection: &Connection) -> Result<(), Failed> {
     let demo = run!(log, demo.create(DomainCreateFlags::empty()))?;
     assert!(demo.id().is_some());
     run!(log, demo.suspend())?;
-    assert_eq!(run!(log, demo.state())?, (DomainState::PAUSED, DomainPausedReason::USER.0));
+    assert_eq!(
+        run!(log, demo.state())?,
+        (DomainState::PAUSED, DomainStateReason::Paused(DomainPausedReason::USER))
+    );
     run!(log, demo.resume())?;
     assert_eq!(run!(log, demo.info())?.state, DomainState::RUNNING);
     run!(log, demo.reboot(DomainRebootFlags::empty()))?;
@@ -90,7 +94,7 @@ async fn life(log: &Log, connection: &Connection) -> Result<(), Failed> {
     run!(log, demo.managed_save(DomainSaveRestoreFlags::empty()))?;
     assert!(run!(log, demo.has_managed_save_image())?);
     run!(log, demo.managed_save_xml_desc(DomainSaveImageXmlFlags::empty())).ok();
-    run!(log, demo.managed_save_define_xml(Some(XML.into()), DomainSaveRestoreFlags::empty())).ok();
+    run!(log, demo.managed_save_define_xml(XML, DomainSaveRestoreFlags::empty())).ok();
     run!(log, demo.managed_save_remove())?;
     demo.create(DomainCreateFlags::empty()).await?;
     run!(log, demo.shutdown(DomainShutdownFlags::empty()))?;
@@ -128,13 +132,13 @@ async fn settings(log: &Log, domain: &Domain) -> Result<(), Failed> {
     run!(log, domain.set_memory(1_048_576))?;
     assert_eq!(domain.info().await?.memory, 1_048_576);
     run!(log, domain.set_memory_flags(2_097_152, DomainMemoryModFlags::LIVE))?;
-    run!(log, domain.set_memory_stats_period(5, DomainMemoryModFlags::empty())).ok();
+    run!(log, domain.set_memory_stats_period(Duration::from_secs(5), DomainMemoryModFlags::empty())).ok();
     let stats = run!(log, domain.memory_stats())?;
     assert_eq!(stats.get(DomainMemoryStatTags::ACTUAL_BALLOON), Some(2_097_152), "{stats:?}");
     let action = (DomainLifecycle::REBOOT, DomainLifecycleAction::DESTROY);
     run!(log, domain.set_lifecycle_action(action.0, action.1, DomainModificationImpact::LIVE)).ok();
     let live = DomainModificationImpact::LIVE;
-    run!(log, domain.set_metadata(DomainMetadataType::TITLE, Some("A title".into()), None, None, live))?;
+    run!(log, domain.set_metadata(DomainMetadataType::TITLE, "A title", None, None, live))?;
     assert_eq!(run!(log, domain.metadata(DomainMetadataType::TITLE, None, live))?, "A title");
     domain.set_metadata(DomainMetadataType::TITLE, None, None, None, live).await?;
     let error = domain.metadata(DomainMetadataType::TITLE, None, live).await.unwrap_err();
@@ -234,7 +238,7 @@ async fn disks(log: &Log, demo: &Domain) -> Result<(), Failed> {
         .with(names::block_io_tune::TOTAL_BYTES_SEC, 1_000_000_u64)
         .with(names::block_io_tune::TOTAL_BYTES_SEC_MAX, 2_000_000_u64);
     run!(log, demo.set_block_io_tune("vda", params, none))?;
-    let params = run!(log, demo.block_io_tune(Some("vda".into()), none))?;
+    let params = run!(log, demo.block_io_tune("vda", none))?;
     assert_eq!(params.get_as::<u64>(names::block_io_tune::TOTAL_BYTES_SEC)?, Some(1_000_000), "{params:?}");
     let errors = run!(log, demo.disk_errors())?;
     assert!(!errors.is_empty() && errors[0].disk == "vda", "{errors:?}");
@@ -245,7 +249,7 @@ async fn disks(log: &Log, demo: &Domain) -> Result<(), Failed> {
     run!(log, demo.announce_interface(None, TypedParams::new())).ok();
     run!(log, demo.set_block_threshold("vda", 1)).ok();
     run!(log, demo.set_throttle_group("group", TypedParams::new(), none)).ok();
-    run!(log, demo.del_throttle_group(Some("group".into()), none)).ok();
+    run!(log, demo.del_throttle_group("group", none)).ok();
 
     assert_eq!(run!(log, demo.block_job_info("vda", DomainBlockJobInfoFlags::empty())).ok().flatten(), None);
     run!(log, demo.block_pull("vda", 0, DomainBlockPullFlags::empty())).ok();
@@ -272,7 +276,7 @@ async fn disks(log: &Log, demo: &Domain) -> Result<(), Failed> {
 async fn guest(log: &Log, demo: &Domain) -> Result<(), Failed> {
     let demo = demo.clone();
     let (mime, mut picture) = run!(log, demo.screenshot(0))?;
-    assert_eq!(mime.map(|mime| mime.to_string()), Some("image/png".into()));
+    assert_eq!(mime, "image/png");
     let first = picture.receive().await?;
     assert!(matches!(&first, Some(virtwire::Chunk::Data(data)) if data.starts_with(b"\x89PNG")), "{first:?}");
     drop(picture);
@@ -296,23 +300,19 @@ async fn guest(log: &Log, demo: &Domain) -> Result<(), Failed> {
     assert!(run!(log, demo.fs_freeze(["/"]))? > 0);
     assert!(run!(log, demo.fs_thaw(std::iter::empty::<&str>()))? > 0);
     run!(log, demo.fs_trim(None, 0))?;
-    run!(
-        log,
-        demo.set_user_password(Some("root".into()), Some("x".into()), DomainSetUserPasswordFlags::empty())
-    )
-    .ok();
+    run!(log, demo.set_user_password("root", "x", DomainSetUserPasswordFlags::empty())).ok();
     let time = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 7);
     run!(log, demo.set_time(time, DomainSetTimeFlags::empty()))?;
     assert_eq!(run!(log, demo.time())?, time);
     run!(log, demo.guest_info(DomainGuestInfoTypes::empty())).ok();
-    run!(log, demo.agent_set_response_timeout(5)).ok();
+    run!(log, demo.agent_set_response_timeout(Duration::from_secs(5))).ok();
     run!(log, demo.authorized_ssh_keys("root")).ok();
     let flags = DomainAuthorizedSshKeysSetFlags::empty();
     run!(log, demo.authorized_ssh_keys_set("root", ["ssh-ed25519 AAAA"], flags)).ok();
     run!(log, demo.qemu_monitor_command("{}", DomainQemuMonitorCommandFlags::empty())).ok();
     run!(log, demo.qemu_monitor_command_with_files("{}", Vec::new(), DomainQemuMonitorCommandFlags::empty()))
         .ok();
-    run!(log, demo.qemu_agent_command("{}", 1)).ok();
+    run!(log, demo.qemu_agent_command("{}", AgentTimeout::Default)).ok();
     run!(log, demo.lxc_open_namespace()).ok();
     let _events = run!(log, demo.events(DomainEventId::LIFECYCLE))?;
     let connection = demo.connection().clone();
@@ -328,7 +328,7 @@ async fn jobs(log: &Log, connection: &Connection, demo: &Domain) -> Result<(), F
     run!(log, demo.job_info()).ok();
     run!(log, demo.job_stats(DomainGetJobStatsFlags::empty())).ok();
     run!(log, demo.abort_job(DomainAbortJobFlags::empty())).ok();
-    run!(log, demo.start_dirty_rate_calc(1, DomainDirtyRateCalcFlags::empty())).ok();
+    run!(log, demo.start_dirty_rate_calc(Duration::from_secs(1), DomainDirtyRateCalcFlags::empty())).ok();
     run!(log, demo.migrate_set_max_downtime(Duration::from_millis(300))).ok();
     run!(log, demo.migrate_max_downtime()).ok();
     run!(log, demo.migrate_set_max_speed(100, DomainMigrateMaxSpeedFlags::empty())).ok();
@@ -336,7 +336,7 @@ async fn jobs(log: &Log, connection: &Connection, demo: &Domain) -> Result<(), F
     run!(log, demo.migrate_set_compression_cache(1 << 20)).ok();
     run!(log, demo.migrate_compression_cache()).ok();
     run!(log, demo.migrate_start_post_copy()).ok();
-    let uri = Some("test+tcp://nowhere.invalid/default".into());
+    let uri = "test+tcp://nowhere.invalid/default";
     run!(log, demo.migrate_to_uri(uri, TypedParams::new(), DomainMigrateFlags::PEER2PEER)).ok();
 
     let folder = std::env::temp_dir().join(format!("virtwire-objects-{}", std::process::id()));
@@ -355,8 +355,8 @@ async fn jobs(log: &Log, connection: &Connection, demo: &Domain) -> Result<(), F
     run!(log, connection.domain_save_image_define_xml(path("saved"), xml.clone(), none))?;
     run!(log, connection.domain_restore(path("saved"), None, none))?;
     let demo = connection.domain_lookup_by_name("demo").await?;
-    demo.save(path("saved"), Some(xml.clone()), none).await.ok();
-    connection.domain_restore(path("saved"), Some(xml), none).await.ok();
+    demo.save(path("saved"), &xml, none).await.ok();
+    connection.domain_restore(path("saved"), xml, none).await.ok();
     let demo = connection.domain_lookup_by_name("demo").await?;
     let params = TypedParams::new().with(names::save::FILE, path("saved"));
     run!(log, demo.save_params(params.clone(), none)).ok();

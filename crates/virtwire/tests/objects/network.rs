@@ -53,7 +53,7 @@ async fn networks(log: &Log, connection: &Connection) -> Result<(), Failed> {
     assert_eq!(run!(log, other.dhcp_leases(None)).unwrap_or_default(), []);
     let live = NetworkUpdateFlags::AFFECT_LIVE;
     let title = NetworkMetadataType::TITLE;
-    run!(log, other.set_metadata(title, Some("A title".into()), None, None, live)).ok();
+    run!(log, other.set_metadata(title, "A title", None, None, live)).ok();
     run!(log, other.metadata(title, None, live)).ok();
     run!(log, other.list_all_ports()).ok();
     run!(log, other.port_create_xml("<networkport/>", NetworkPortCreateFlags::empty())).ok();
@@ -121,7 +121,7 @@ async fn node_devices(log: &Log, connection: &Connection) -> Result<(), Failed> 
     run!(log, host.autostart()).ok();
     run!(log, host.set_autostart(false)).ok();
     run!(log, host.detach(None)).ok();
-    host.detach(Some("vfio".into())).await.ok();
+    host.detach("vfio").await.ok();
     run!(log, host.re_attach()).ok();
     run!(log, host.reset()).ok();
     run!(log, host.update("<device/>", NodeDeviceUpdateFlags::empty())).ok();
@@ -157,7 +157,7 @@ pub(crate) async fn run_real(log: &Log, connection: &Connection) -> Result<(), F
     let error = run!(log, network.port_lookup_by_uuid(network.uuid())).unwrap_err();
     assert_eq!(error.code(), Some(ErrorNumber::NO_NETWORK_PORT), "{error}");
     let title = NetworkMetadataType::TITLE;
-    if run!(log, network.set_metadata(title, Some("A title".into()), None, None, config)).is_ok() {
+    if run!(log, network.set_metadata(title, "A title", None, None, config)).is_ok() {
         assert_eq!(run!(log, network.metadata(title, None, config))?, "A title");
     }
     network.undefine().await?;

@@ -7,7 +7,8 @@ use crate::protocol::Procedure;
 use anyhow::{Context, Result, bail, ensure};
 
 /// What generated methods use of the objects' module.
-pub(super) const HELPERS: [&str; 4] = ["CpuSet", "STRING_OKAY", "count", "milliseconds"];
+pub(super) const HELPERS: [&str; 6] =
+    ["AgentTimeout", "CpuSet", "OptionalText", "STRING_OKAY", "count", "milliseconds"];
 
 /// An argument of a procedure.
 pub(super) struct Argument<'a> {
@@ -16,6 +17,8 @@ pub(super) struct Argument<'a> {
     /// The method's parameter: its name and type; nothing where the value is known.
     pub(super) parameter: Option<(String, String)>,
     pub(super) value: Source,
+    /// A statement before all else, where what was given is asked about before it is sent.
+    pub(super) before: Option<String>,
 }
 
 /// The field's value, as an expression.
@@ -28,19 +31,21 @@ impl<'a> Argument<'a> {
             Type::Struct(..) => "self.handle().clone()",
             _ => "self.name().clone()",
         };
-        Self { c, parameter: None, value: Source(value.to_owned()) }
+        Self { c, parameter: None, value: Source(value.to_owned()), before: None }
     }
 
     pub(super) fn new(of: &Subject<'_>, procedure: &Procedure, c: &'a str, ty: &Type) -> Result<Self> {
-        let name = match names::field(c).as_str() {
-            "type_" => "kind".to_owned(),
-            name => name.to_owned(),
+        let name = match (of.entry.names.get(c), names::field(c).as_str()) {
+            (Some(name), _) => name.clone(),
+            (None, "type_") => "kind".to_owned(),
+            (None, name) => name.to_owned(),
         };
-        let fixed = |value: String| Self { c, parameter: None, value: Source(value) };
+        let fixed = |value: String| Self { c, parameter: None, value: Source(value), before: None };
         let taken = |ty: &str, value: String| Self {
             c,
             parameter: Some((name.clone(), ty.to_owned())),
             value: Source(value),
+            before: None,
         };
         if let Some(kind) = of.entry.args.get(c) {
             if let Some(value) = kind.strip_prefix('=') {
@@ -69,14 +74,22 @@ impl<'a> Argument<'a> {
             (_, Type::String(_)) => taken("impl Into<Text>", format!("{name}.into()")),
             (_, Type::Opaque(_)) => taken("impl Into<Bytes>", format!("{name}.into()")),
             (_, Type::Optional(inner)) if matches!(**inner, Type::String(_)) => {
-                taken("Option<Text>", name.clone())
+                let optional = taken("impl Into<OptionalText>", format!("{name}.into().0"));
+                match of.entry.plain {
+                    None => optional,
+                    Some(_) => Self {
+                        value: Source(name.clone()),
+                        before: Some(format!("let {name} = {name}.into().0;\n")),
+                        ..optional
+                    },
+                }
             }
             (_, Type::Array(inner, _)) => match &**inner {
                 Type::String(_) => taken(
                     "impl IntoIterator<Item = impl Into<Text>>",
                     format!("{name}.into_iter().map(Into::into).collect()"),
                 ),
-                Type::TypedParam(_) => taken("impl Into<Vec<TypedParam>>", format!("{name}.into()")),
+                Type::TypedParam(_) => taken("impl Into<TypedParams>", format!("{name}.into().into()")),
                 Type::Number(number) => taken(&format!("&[{}]", number.rust), format!("{name}.to_vec()")),
                 other => bail!("an array of {other:?} needs a method by hand"),
             },
@@ -92,7 +105,7 @@ impl<'a> Argument<'a> {
     pub(super) fn is_absent(&self) -> Result<String> {
         match &self.parameter {
             Some((name, ty)) if ty.starts_with("flags::") => Ok(format!("{name}.is_empty()")),
-            Some((name, ty)) if ty.starts_with("Option<") => Ok(format!("{name}.is_none()")),
+            Some((name, ty)) if ty.ends_with("<OptionalText>") => Ok(format!("{name}.is_none()")),
             Some((name, ty)) if ty.starts_with("enums::") => Ok(format!("{name}.0 == 0")),
             _ => bail!("{} is always asked for", self.c),
         }
@@ -114,6 +127,10 @@ fn by_kind(of: &Subject<'_>, kind: &str, name: &str, ty: &Type) -> Result<(Strin
             ensure!(number.rust == "i32", "only an int has to be told that it is a count");
             // What does not fit is more than there can be: the daemon says so.
             ("u32".to_owned(), format!("i32::try_from({name}).unwrap_or(i32::MAX)"))
+        }
+        ("text", Type::Optional(_)) => ("impl Into<Text>".to_owned(), format!("Some({name}.into())")),
+        ("AgentTimeout", Type::Number(_)) => {
+            ("impl Into<AgentTimeout>".to_owned(), format!("{name}.into().seconds()"))
         }
         ("CpuSet", Type::Opaque(_)) => ("&CpuSet".to_owned(), format!("{name}.to_map()")),
         ("CpuSet", Type::String(_)) => ("&CpuSet".to_owned(), format!("{name}.to_string().into()")),

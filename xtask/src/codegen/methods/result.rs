@@ -6,18 +6,19 @@ use crate::codegen::names;
 use anyhow::{Context, Result, bail};
 
 /// The structs of the objects' module that generated methods give.
-pub(super) const STRUCTS: [&str; 16] = [
-    "DiskError",
+pub(super) const STRUCTS: [&str; 17] = [
     "DomainBlockInfo",
     "DomainBlockStats",
     "DomainControlInfo",
+    "DomainDiskError",
+    "DomainFsInfo",
     "DomainInfo",
     "DomainInterface",
     "DomainInterfaceStats",
     "DomainJobInfo",
     "DomainJobStats",
     "DomainMemoryStats",
-    "FsInfo",
+    "GuestInfo",
     "NetworkDhcpLease",
     "NodeInfo",
     "SecurityLabel",
@@ -75,7 +76,7 @@ impl Given {
     fn stream(fields: &[(&str, Type)]) -> Result<Self> {
         let (ty, field, wrap) = match fields {
             [] => ("Stream", ".1", "{}"),
-            [("mime", Type::Optional(_))] => ("(Option<Text>, Stream)", "", "({}.0.mime, {}.1)"),
+            [("mime", Type::Optional(_))] => ("(Text, Stream)", "", "({}.0.mime.unwrap_or_default(), {}.1)"),
             _ => bail!("its stream needs a method by hand"),
         };
         Ok(Self { ty: ty.to_owned(), field: field.to_owned(), wrap: wrap.to_owned(), kind: Kind::Stream })
@@ -117,6 +118,11 @@ impl Given {
                         format!("?count::<{call}>({{}})"),
                     ));
                 }
+                ("count", Type::Array(inner, _)) if matches!(**inner, Type::Number(_)) => {
+                    let wrap = format!("?{{}}.into_iter().map(count::<{call}>).collect()");
+                    wrapped("Vec<u32>", field, &wrap)
+                }
+                ("text", Type::Optional(_)) => wrapped("Text", field, "{}.unwrap_or_default()"),
                 ("milliseconds", Type::Number(_)) => wrapped("Duration", field, "Duration::from_millis({})"),
                 ("version", Type::Number(_)) => wrapped("Version", field, "Version::from_number({})"),
                 (kind, Type::Number(number)) => {

@@ -1,7 +1,7 @@
 //! A domain's virtual CPUs and threads: where they run, where they may, and what they have taken.
 
 use super::Domain;
-use crate::objects::info::{IoThreadInfo, VcpuInfo};
+use crate::objects::info::{DomainIoThreadInfo, VcpuInfo};
 use crate::objects::{CpuSet, STRING_OKAY, count};
 use crate::{Connection, Result};
 use std::num::NonZeroUsize;
@@ -88,10 +88,10 @@ impl Domain {
     /// # Errors
     /// As [`Connection::call`].
     #[doc(alias = "virDomainGetIOThreadInfo")]
-    pub async fn io_thread_info(&self, flags: DomainModificationImpact) -> Result<Vec<IoThreadInfo>> {
+    pub async fn io_thread_info(&self, flags: DomainModificationImpact) -> Result<Vec<DomainIoThreadInfo>> {
         let args = remote::DomainGetIothreadInfoArgs { dom: self.handle.clone(), flags: flags.bits() };
         let threads = self.connection.call(&args).await?.info;
-        let thread = |of: remote::DomainIothreadInfo| IoThreadInfo {
+        let thread = |of: remote::DomainIothreadInfo| DomainIoThreadInfo {
             id: of.iothread_id,
             affinity: CpuSet::from_map(&of.cpumap),
         };

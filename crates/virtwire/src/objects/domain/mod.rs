@@ -6,7 +6,7 @@ mod migrate;
 
 pub use migrate::MigrateParams;
 
-use super::info::{BlockJobInfo, DomainStatsRecord};
+use super::info::{DomainBlockJobInfo, DomainStateReason, DomainStatsRecord};
 use super::{STRING_OKAY, count, object, time_at};
 use crate::error::ProtocolError;
 use crate::{Connection, Error, Result};
@@ -67,18 +67,32 @@ impl Domain {
         u32::try_from(self.handle.id).ok()
     }
 
-    /// Its state, and why it is in it: a number whose meaning the state decides
-    /// ([`DomainRunningReason`](crate::proto::enums::DomainRunningReason) and its like).
+    /// Its state, and why it is in it.
     ///
     /// Since libvirt 0.9.2. Permissions: `domain:read`.
     ///
     /// # Errors
     /// As [`Connection::call`].
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::enums::DomainPausedReason;
+    /// use virtwire::info::DomainStateReason;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// let (state, reason) = domain.state().await?;
+    /// println!("{}: {state}, {reason}", domain.name());
+    /// if reason == DomainStateReason::Paused(DomainPausedReason::IOERROR) {
+    ///     println!("{:?}", domain.disk_errors().await?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainGetState")]
-    pub async fn state(&self) -> Result<(DomainState, i32)> {
+    pub async fn state(&self) -> Result<(DomainState, DomainStateReason)> {
         let args = remote::DomainGetStateArgs { dom: self.handle.clone(), flags: 0 };
         let reply = self.connection.call(&args).await?;
-        Ok((DomainState(reply.state), reply.reason))
+        let state = DomainState(reply.state);
+        Ok((state, DomainStateReason::new(state, reply.reason)))
     }
 
     /// Gives it another name. It must not be active. The domain that this gives has the new one.
@@ -139,14 +153,14 @@ impl Domain {
         &self,
         path: impl Into<Text>,
         flags: DomainBlockJobInfoFlags,
-    ) -> Result<Option<BlockJobInfo>> {
+    ) -> Result<Option<DomainBlockJobInfo>> {
         let args = remote::DomainGetBlockJobInfoArgs {
             dom: self.handle.clone(),
             path: path.into(),
             flags: flags.bits(),
         };
         let reply = self.connection.call(&args).await?;
-        Ok((reply.found != 0).then_some(BlockJobInfo {
+        Ok((reply.found != 0).then_some(DomainBlockJobInfo {
             kind: DomainBlockJobType(reply.type_),
             bandwidth: reply.bandwidth,
             current: reply.cur,

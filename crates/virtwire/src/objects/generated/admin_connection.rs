@@ -3,6 +3,7 @@
 //! The methods of [`AdminConnection`](crate::AdminConnection) that follow from the definitions.
 
 use crate::objects::AdminServer;
+use crate::objects::OptionalText;
 use crate::{AdminConnection, Result};
 use std::time::Duration;
 use virtwire_proto::program::{Version, admin};
@@ -77,8 +78,8 @@ impl AdminConnection {
     /// # Errors
     /// As [`AdminConnection::call`](crate::AdminConnection::call).
     #[doc(alias = "virAdmConnectSetLoggingOutputs")]
-    pub async fn set_logging_outputs(&self, outputs: Option<Text>) -> Result<()> {
-        let args = admin::ConnectSetLoggingOutputsArgs { outputs, flags: 0 };
+    pub async fn set_logging_outputs(&self, outputs: impl Into<OptionalText>) -> Result<()> {
+        let args = admin::ConnectSetLoggingOutputsArgs { outputs: outputs.into().0, flags: 0 };
         self.call(&args).await
     }
 
@@ -91,8 +92,8 @@ impl AdminConnection {
     /// # Errors
     /// As [`AdminConnection::call`](crate::AdminConnection::call).
     #[doc(alias = "virAdmConnectSetLoggingFilters")]
-    pub async fn set_logging_filters(&self, filters: Option<Text>) -> Result<()> {
-        let args = admin::ConnectSetLoggingFiltersArgs { filters, flags: 0 };
+    pub async fn set_logging_filters(&self, filters: impl Into<OptionalText>) -> Result<()> {
+        let args = admin::ConnectSetLoggingFiltersArgs { filters: filters.into().0, flags: 0 };
         self.call(&args).await
     }
 

@@ -5,7 +5,7 @@
 use crate::objects::AdminClient;
 use crate::{AdminServer, Result};
 use virtwire_proto::program::admin;
-use virtwire_proto::typed_params::{TypedParam, TypedParams};
+use virtwire_proto::typed_params::TypedParams;
 
 impl AdminServer {
     /// Its workers: fields of [`names::threadpool`](crate::proto::names::threadpool).
@@ -28,10 +28,10 @@ impl AdminServer {
     /// # Errors
     /// As [`AdminConnection::call`](crate::AdminConnection::call).
     #[doc(alias = "virAdmServerSetThreadPoolParameters")]
-    pub async fn set_thread_pool_parameters(&self, params: impl Into<Vec<TypedParam>>) -> Result<()> {
+    pub async fn set_thread_pool_parameters(&self, params: impl Into<TypedParams>) -> Result<()> {
         let args = admin::ServerSetThreadpoolParametersArgs {
             srv: self.handle().clone(),
-            params: params.into(),
+            params: params.into().into(),
             flags: 0,
         };
         self.connection().call(&args).await
@@ -89,9 +89,12 @@ impl AdminServer {
     /// # Errors
     /// As [`AdminConnection::call`](crate::AdminConnection::call).
     #[doc(alias = "virAdmServerSetClientLimits")]
-    pub async fn set_client_limits(&self, params: impl Into<Vec<TypedParam>>) -> Result<()> {
-        let args =
-            admin::ServerSetClientLimitsArgs { srv: self.handle().clone(), params: params.into(), flags: 0 };
+    pub async fn set_client_limits(&self, params: impl Into<TypedParams>) -> Result<()> {
+        let args = admin::ServerSetClientLimitsArgs {
+            srv: self.handle().clone(),
+            params: params.into().into(),
+            flags: 0,
+        };
         self.connection().call(&args).await
     }
 

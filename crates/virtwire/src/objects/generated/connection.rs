@@ -6,12 +6,12 @@ use crate::objects::info::{NodeInfo, SecurityModel};
 use crate::objects::{
     Domain, Interface, Network, NodeDevice, NwFilter, NwFilterBinding, Secret, StoragePool, StorageVol,
 };
-use crate::objects::{STRING_OKAY, count};
+use crate::objects::{OptionalText, STRING_OKAY, count};
 use crate::{Connection, Result};
 use std::time::Duration;
 use uuid::Uuid;
 use virtwire_proto::program::{Version, qemu, remote};
-use virtwire_proto::typed_params::{TypedParam, TypedParams};
+use virtwire_proto::typed_params::TypedParams;
 use virtwire_proto::xdr::Text;
 use virtwire_proto::{enums, flags};
 
@@ -46,8 +46,8 @@ impl Connection {
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virConnectGetMaxVcpus")]
-    pub async fn max_vcpus(&self, kind: Option<Text>) -> Result<u32> {
-        let args = remote::ConnectGetMaxVcpusArgs { type_: kind };
+    pub async fn max_vcpus(&self, kind: impl Into<OptionalText>) -> Result<u32> {
+        let args = remote::ConnectGetMaxVcpusArgs { type_: kind.into().0 };
         count::<remote::ConnectGetMaxVcpusArgs>(self.call(&args).await?.max_vcpus)
     }
 
@@ -177,9 +177,9 @@ impl Connection {
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virConnectListDomains")]
-    pub async fn list_domains(&self) -> Result<Vec<i32>> {
+    pub async fn list_domains(&self) -> Result<Vec<u32>> {
         let args = remote::ConnectListDomainsArgs { maxids: remote::limits::DOMAIN_LIST_MAX.cast_signed() };
-        Ok(self.call(&args).await?.ids)
+        self.call(&args).await?.ids.into_iter().map(count::<remote::ConnectListDomainsArgs>).collect()
     }
 
     /// The names of the active networks.
@@ -333,9 +333,13 @@ impl Connection {
     pub async fn find_storage_pool_sources(
         &self,
         kind: impl Into<Text>,
-        src_spec: Option<Text>,
+        src_spec: impl Into<OptionalText>,
     ) -> Result<Text> {
-        let args = remote::ConnectFindStoragePoolSourcesArgs { type_: kind.into(), src_spec, flags: 0 };
+        let args = remote::ConnectFindStoragePoolSourcesArgs {
+            type_: kind.into(),
+            src_spec: src_spec.into().0,
+            flags: 0,
+        };
         Ok(self.call(&args).await?.xml)
     }
 
@@ -428,10 +432,10 @@ impl Connection {
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virNodeGetCellsFreeMemory")]
-    pub async fn node_cells_free_memory(&self, start_cell: u32, maxcells: u32) -> Result<Vec<u64>> {
+    pub async fn node_cells_free_memory(&self, start_cell: u32, max_cells: u32) -> Result<Vec<u64>> {
         let args = remote::NodeGetCellsFreeMemoryArgs {
             start_cell: i32::try_from(start_cell).unwrap_or(i32::MAX),
-            maxcells: i32::try_from(maxcells).unwrap_or(i32::MAX),
+            maxcells: i32::try_from(max_cells).unwrap_or(i32::MAX),
         };
         Ok(self.call(&args).await?.cells)
     }
@@ -454,8 +458,8 @@ impl Connection {
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virNodeNumOfDevices")]
-    pub async fn node_num_of_devices(&self, cap: Option<Text>) -> Result<u32> {
-        let args = remote::NodeNumOfDevicesArgs { cap, flags: 0 };
+    pub async fn node_num_of_devices(&self, cap: impl Into<OptionalText>) -> Result<u32> {
+        let args = remote::NodeNumOfDevicesArgs { cap: cap.into().0, flags: 0 };
         count::<remote::NodeNumOfDevicesArgs>(self.call(&args).await?.num)
     }
 
@@ -467,9 +471,9 @@ impl Connection {
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virNodeListDevices")]
-    pub async fn node_list_devices(&self, cap: Option<Text>) -> Result<Vec<Text>> {
+    pub async fn node_list_devices(&self, cap: impl Into<OptionalText>) -> Result<Vec<Text>> {
         let args = remote::NodeListDevicesArgs {
-            cap,
+            cap: cap.into().0,
             maxnames: remote::limits::NODE_DEVICE_LIST_MAX.cast_signed(),
             flags: 0,
         };
@@ -891,9 +895,10 @@ impl Connection {
     pub async fn domain_restore(
         &self,
         from: impl Into<Text>,
-        dxml: Option<Text>,
+        dxml: impl Into<OptionalText>,
         flags: flags::DomainSaveRestoreFlags,
     ) -> Result<()> {
+        let dxml = dxml.into().0;
         if dxml.is_none() && flags.is_empty() {
             let args = remote::DomainRestoreArgs { from: from.into() };
             self.call(&args).await
@@ -1062,8 +1067,8 @@ impl Connection {
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virNodeSetMemoryParameters")]
-    pub async fn node_set_memory_parameters(&self, params: impl Into<Vec<TypedParam>>) -> Result<()> {
-        let args = remote::NodeSetMemoryParametersArgs { params: params.into(), flags: 0 };
+    pub async fn node_set_memory_parameters(&self, params: impl Into<TypedParams>) -> Result<()> {
+        let args = remote::NodeSetMemoryParametersArgs { params: params.into().into(), flags: 0 };
         self.call(&args).await
     }
 
@@ -1125,17 +1130,17 @@ impl Connection {
     #[doc(alias = "virConnectGetDomainCapabilities")]
     pub async fn domain_capabilities(
         &self,
-        emulatorbin: Option<Text>,
-        arch: Option<Text>,
-        machine: Option<Text>,
-        virttype: Option<Text>,
+        emulatorbin: impl Into<OptionalText>,
+        arch: impl Into<OptionalText>,
+        machine: impl Into<OptionalText>,
+        virttype: impl Into<OptionalText>,
         flags: flags::GetDomainCapabilitiesFlags,
     ) -> Result<Text> {
         let args = remote::ConnectGetDomainCapabilitiesArgs {
-            emulatorbin,
-            arch,
-            machine,
-            virttype,
+            emulatorbin: emulatorbin.into().0,
+            arch: arch.into().0,
+            machine: machine.into().0,
+            virttype: virttype.into().0,
             flags: flags.bits(),
         };
         Ok(self.call(&args).await?.capabilities)
@@ -1189,18 +1194,18 @@ impl Connection {
     #[doc(alias = "virConnectCompareHypervisorCPU")]
     pub async fn compare_hypervisor_cpu(
         &self,
-        emulator: Option<Text>,
-        arch: Option<Text>,
-        machine: Option<Text>,
-        virttype: Option<Text>,
+        emulator: impl Into<OptionalText>,
+        arch: impl Into<OptionalText>,
+        machine: impl Into<OptionalText>,
+        virttype: impl Into<OptionalText>,
         xml_cpu: impl Into<Text>,
         flags: flags::CompareCpuFlags,
     ) -> Result<enums::CpuCompareResult> {
         let args = remote::ConnectCompareHypervisorCpuArgs {
-            emulator,
-            arch,
-            machine,
-            virttype,
+            emulator: emulator.into().0,
+            arch: arch.into().0,
+            machine: machine.into().0,
+            virttype: virttype.into().0,
             xml_cpu: xml_cpu.into(),
             flags: flags.bits(),
         };
@@ -1218,18 +1223,18 @@ impl Connection {
     #[doc(alias = "virConnectBaselineHypervisorCPU")]
     pub async fn baseline_hypervisor_cpu(
         &self,
-        emulator: Option<Text>,
-        arch: Option<Text>,
-        machine: Option<Text>,
-        virttype: Option<Text>,
+        emulator: impl Into<OptionalText>,
+        arch: impl Into<OptionalText>,
+        machine: impl Into<OptionalText>,
+        virttype: impl Into<OptionalText>,
         xml_cpus: impl IntoIterator<Item = impl Into<Text>>,
         flags: flags::BaselineCpuFlags,
     ) -> Result<Text> {
         let args = remote::ConnectBaselineHypervisorCpuArgs {
-            emulator,
-            arch,
-            machine,
-            virttype,
+            emulator: emulator.into().0,
+            arch: arch.into().0,
+            machine: machine.into().0,
+            virttype: virttype.into().0,
             xml_cpus: xml_cpus.into_iter().map(Into::into).collect(),
             flags: flags.bits(),
         };
@@ -1319,8 +1324,8 @@ impl Connection {
     /// As [`Connection::call`](crate::Connection::call); VIR_ERR_OPERATION_DENIED for clients that may not
     /// speak for others.
     #[doc(alias = "virConnectSetIdentity")]
-    pub async fn set_identity(&self, params: impl Into<Vec<TypedParam>>) -> Result<()> {
-        let args = remote::ConnectSetIdentityArgs { params: params.into(), flags: 0 };
+    pub async fn set_identity(&self, params: impl Into<TypedParams>) -> Result<()> {
+        let args = remote::ConnectSetIdentityArgs { params: params.into().into(), flags: 0 };
         self.call(&args).await
     }
 
@@ -1424,10 +1429,10 @@ impl Connection {
     #[doc(alias = "virDomainRestoreParams")]
     pub async fn domain_restore_params(
         &self,
-        params: impl Into<Vec<TypedParam>>,
+        params: impl Into<TypedParams>,
         flags: flags::DomainSaveRestoreFlags,
     ) -> Result<()> {
-        let args = remote::DomainRestoreParamsArgs { params: params.into(), flags: flags.bits() };
+        let args = remote::DomainRestoreParamsArgs { params: params.into().into(), flags: flags.bits() };
         self.call(&args).await
     }
 
@@ -1438,8 +1443,8 @@ impl Connection {
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virDomainQemuAttach")]
-    pub async fn domain_qemu_attach(&self, pid_value: u32) -> Result<Domain> {
-        let args = qemu::DomainAttachArgs { pid_value, flags: 0 };
+    pub async fn domain_qemu_attach(&self, pid: u32) -> Result<Domain> {
+        let args = qemu::DomainAttachArgs { pid_value: pid, flags: 0 };
         Ok(self.domain(self.call(&args).await?.dom))
     }
 }

@@ -3,16 +3,17 @@
 //! The methods of [`Domain`](crate::Domain) that follow from the definitions.
 
 use crate::objects::info::{
-    DiskError, DomainBlockInfo, DomainBlockStats, DomainControlInfo, DomainInfo, DomainInterface,
-    DomainInterfaceStats, DomainJobInfo, DomainJobStats, DomainMemoryStats, FsInfo, SecurityLabel,
+    DomainBlockInfo, DomainBlockStats, DomainControlInfo, DomainDiskError, DomainFsInfo, DomainInfo,
+    DomainInterface, DomainInterfaceStats, DomainJobInfo, DomainJobStats, DomainMemoryStats, GuestInfo,
+    SecurityLabel,
 };
-use crate::objects::{CpuSet, STRING_OKAY, count, milliseconds};
+use crate::objects::{AgentTimeout, CpuSet, OptionalText, STRING_OKAY, count, milliseconds};
 use crate::objects::{DomainCheckpoint, DomainSnapshot};
 use crate::{CallOptions, Domain, Result, Stream};
 use bytes::Bytes;
 use std::time::Duration;
 use virtwire_proto::program::{qemu, remote};
-use virtwire_proto::typed_params::{TypedParam, TypedParams};
+use virtwire_proto::typed_params::TypedParams;
 use virtwire_proto::xdr::Text;
 use virtwire_proto::{enums, flags};
 
@@ -601,12 +602,12 @@ impl Domain {
     #[doc(alias = "virDomainSetMemoryParameters")]
     pub async fn set_memory_parameters(
         &self,
-        params: impl Into<Vec<TypedParam>>,
+        params: impl Into<TypedParams>,
         flags: flags::DomainModificationImpact,
     ) -> Result<()> {
         let args = remote::DomainSetMemoryParametersArgs {
             dom: self.handle().clone(),
-            params: params.into(),
+            params: params.into().into(),
             flags: flags.bits(),
         };
         self.connection().call(&args).await
@@ -671,11 +672,14 @@ impl Domain {
     #[doc(alias = "virDomainOpenConsole")]
     pub async fn open_console(
         &self,
-        dev_name: Option<Text>,
+        dev_name: impl Into<OptionalText>,
         flags: flags::DomainConsoleFlags,
     ) -> Result<Stream> {
-        let args =
-            remote::DomainOpenConsoleArgs { dom: self.handle().clone(), dev_name, flags: flags.bits() };
+        let args = remote::DomainOpenConsoleArgs {
+            dom: self.handle().clone(),
+            dev_name: dev_name.into().0,
+            flags: flags.bits(),
+        };
         Ok(self.connection().open_stream(&args, CallOptions::default()).await?.1)
     }
 
@@ -718,12 +722,12 @@ impl Domain {
     #[doc(alias = "virDomainSetBlkioParameters")]
     pub async fn set_blkio_parameters(
         &self,
-        params: impl Into<Vec<TypedParam>>,
+        params: impl Into<TypedParams>,
         flags: flags::DomainModificationImpact,
     ) -> Result<()> {
         let args = remote::DomainSetBlkioParametersArgs {
             dom: self.handle().clone(),
-            params: params.into(),
+            params: params.into().into(),
             flags: flags.bits(),
         };
         self.connection().call(&args).await
@@ -782,18 +786,18 @@ impl Domain {
         self.connection().call(&args).await
     }
 
-    /// Takes a picture of a screen, counted from 0. Gives the picture's media type, such as "image/png", and
-    /// the picture as a stream to read.
+    /// Takes a picture of a screen, counted from 0. Gives the picture's media type, such as "image/png",
+    /// empty where the daemon names none, and the picture as a stream to read.
     ///
     /// Since libvirt 0.9.2. Permissions: `domain:screenshot`.
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virDomainScreenshot")]
-    pub async fn screenshot(&self, screen: u32) -> Result<(Option<Text>, Stream)> {
+    pub async fn screenshot(&self, screen: u32) -> Result<(Text, Stream)> {
         let args = remote::DomainScreenshotArgs { dom: self.handle().clone(), screen, flags: 0 };
         let got = self.connection().open_stream(&args, CallOptions::default()).await?;
-        Ok((got.0.mime, got.1))
+        Ok((got.0.mime.unwrap_or_default(), got.1))
     }
 
     /// Sets how the host's scheduler treats it: fields of
@@ -809,19 +813,19 @@ impl Domain {
     #[doc(alias = "virDomainSetSchedulerParametersFlags")]
     pub async fn set_scheduler_parameters(
         &self,
-        params: impl Into<Vec<TypedParam>>,
+        params: impl Into<TypedParams>,
         flags: flags::DomainModificationImpact,
     ) -> Result<()> {
         if flags.is_empty() {
             let args = remote::DomainSetSchedulerParametersArgs {
                 dom: self.handle().clone(),
-                params: params.into(),
+                params: params.into().into(),
             };
             self.connection().call(&args).await
         } else {
             let args = remote::DomainSetSchedulerParametersFlagsArgs {
                 dom: self.handle().clone(),
-                params: params.into(),
+                params: params.into().into(),
                 flags: flags.bits(),
             };
             self.connection().call(&args).await
@@ -919,9 +923,10 @@ impl Domain {
     pub async fn save(
         &self,
         to: impl Into<Text>,
-        dxml: Option<Text>,
+        dxml: impl Into<OptionalText>,
         flags: flags::DomainSaveRestoreFlags,
     ) -> Result<()> {
+        let dxml = dxml.into().0;
         if dxml.is_none() && flags.is_empty() {
             let args = remote::DomainSaveArgs { dom: self.handle().clone(), to: to.into() };
             self.connection().call(&args).await
@@ -1106,13 +1111,13 @@ impl Domain {
     pub async fn set_block_io_tune(
         &self,
         disk: impl Into<Text>,
-        params: impl Into<Vec<TypedParam>>,
+        params: impl Into<TypedParams>,
         flags: flags::DomainModificationImpact,
     ) -> Result<()> {
         let args = remote::DomainSetBlockIoTuneArgs {
             dom: self.handle().clone(),
             disk: disk.into(),
-            params: params.into(),
+            params: params.into().into(),
             flags: flags.bits(),
         };
         self.connection().call(&args).await
@@ -1129,12 +1134,12 @@ impl Domain {
     #[doc(alias = "virDomainGetBlockIoTune")]
     pub async fn block_io_tune(
         &self,
-        disk: Option<Text>,
+        disk: impl Into<OptionalText>,
         flags: flags::DomainModificationImpact,
     ) -> Result<TypedParams> {
         let args = remote::DomainGetBlockIoTuneArgs {
             dom: self.handle().clone(),
-            disk,
+            disk: disk.into().0,
             nparams: 0,
             flags: flags.bits() | STRING_OKAY,
         };
@@ -1157,12 +1162,12 @@ impl Domain {
     #[doc(alias = "virDomainSetNumaParameters")]
     pub async fn set_numa_parameters(
         &self,
-        params: impl Into<Vec<TypedParam>>,
+        params: impl Into<TypedParams>,
         flags: flags::DomainModificationImpact,
     ) -> Result<()> {
         let args = remote::DomainSetNumaParametersArgs {
             dom: self.handle().clone(),
-            params: params.into(),
+            params: params.into().into(),
             flags: flags.bits(),
         };
         self.connection().call(&args).await
@@ -1202,13 +1207,13 @@ impl Domain {
     pub async fn set_interface_parameters(
         &self,
         device: impl Into<Text>,
-        params: impl Into<Vec<TypedParam>>,
+        params: impl Into<TypedParams>,
         flags: flags::DomainModificationImpact,
     ) -> Result<()> {
         let args = remote::DomainSetInterfaceParametersArgs {
             dom: self.handle().clone(),
             device: device.into(),
-            params: params.into(),
+            params: params.into().into(),
             flags: flags.bits(),
         };
         self.connection().call(&args).await
@@ -1289,13 +1294,13 @@ impl Domain {
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virDomainGetDiskErrors")]
-    pub async fn disk_errors(&self) -> Result<Vec<DiskError>> {
+    pub async fn disk_errors(&self) -> Result<Vec<DomainDiskError>> {
         let args = remote::DomainGetDiskErrorsArgs {
             dom: self.handle().clone(),
             maxerrors: remote::limits::DOMAIN_DISK_ERRORS_MAX,
             flags: 0,
         };
-        Ok(self.connection().call(&args).await?.errors.into_iter().map(DiskError::from).collect())
+        Ok(self.connection().call(&args).await?.errors.into_iter().map(DomainDiskError::from).collect())
     }
 
     /// Sets a piece of its metadata, or removes it where `metadata` is `None`. `uri` names the XML element,
@@ -1311,17 +1316,17 @@ impl Domain {
     pub async fn set_metadata(
         &self,
         kind: enums::DomainMetadataType,
-        metadata: Option<Text>,
-        key: Option<Text>,
-        uri: Option<Text>,
+        metadata: impl Into<OptionalText>,
+        key: impl Into<OptionalText>,
+        uri: impl Into<OptionalText>,
         flags: flags::DomainModificationImpact,
     ) -> Result<()> {
         let args = remote::DomainSetMetadataArgs {
             dom: self.handle().clone(),
             type_: kind.0,
-            metadata,
-            key,
-            uri,
+            metadata: metadata.into().0,
+            key: key.into().0,
+            uri: uri.into().0,
             flags: flags.bits(),
         };
         self.connection().call(&args).await
@@ -1338,13 +1343,13 @@ impl Domain {
     pub async fn metadata(
         &self,
         kind: enums::DomainMetadataType,
-        uri: Option<Text>,
+        uri: impl Into<OptionalText>,
         flags: flags::DomainModificationImpact,
     ) -> Result<Text> {
         let args = remote::DomainGetMetadataArgs {
             dom: self.handle().clone(),
             type_: kind.0,
-            uri,
+            uri: uri.into().0,
             flags: flags.bits(),
         };
         Ok(self.connection().call(&args).await?.metadata)
@@ -1362,14 +1367,14 @@ impl Domain {
     pub async fn block_rebase(
         &self,
         path: impl Into<Text>,
-        base: Option<Text>,
+        base: impl Into<OptionalText>,
         bandwidth: u64,
         flags: flags::DomainBlockRebaseFlags,
     ) -> Result<()> {
         let args = remote::DomainBlockRebaseArgs {
             dom: self.handle().clone(),
             path: path.into(),
-            base,
+            base: base.into().0,
             bandwidth,
             flags: flags.bits(),
         };
@@ -1468,16 +1473,16 @@ impl Domain {
     pub async fn block_commit(
         &self,
         disk: impl Into<Text>,
-        base: Option<Text>,
-        top: Option<Text>,
+        base: impl Into<OptionalText>,
+        top: impl Into<OptionalText>,
         bandwidth: u64,
         flags: flags::DomainBlockCommitFlags,
     ) -> Result<()> {
         let args = remote::DomainBlockCommitArgs {
             dom: self.handle().clone(),
             disk: disk.into(),
-            base,
-            top,
+            base: base.into().0,
+            top: top.into().0,
             bandwidth,
             flags: flags.bits(),
         };
@@ -1492,26 +1497,28 @@ impl Domain {
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virDomainFSTrim")]
-    pub async fn fs_trim(&self, mount_point: Option<Text>, minimum: u64) -> Result<()> {
-        let args = remote::DomainFstrimArgs { dom: self.handle().clone(), mount_point, minimum, flags: 0 };
+    pub async fn fs_trim(&self, mount_point: impl Into<OptionalText>, minimum: u64) -> Result<()> {
+        let args = remote::DomainFstrimArgs {
+            dom: self.handle().clone(),
+            mount_point: mount_point.into().0,
+            minimum,
+            flags: 0,
+        };
         self.connection().call(&args).await
     }
 
-    /// Sends a signal to a process of the guest's (LXC). Process -1 means all; 1 is its init.
+    /// Sends a signal to a process of the guest's (LXC), by the guest's own number of it: 1 is its init. A
+    /// negative number is that of a group of processes.
     ///
     /// Since libvirt 1.0.1. Permissions: `domain:send_signal`.
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virDomainSendProcessSignal")]
-    pub async fn send_process_signal(
-        &self,
-        pid_value: i64,
-        signum: enums::DomainProcessSignal,
-    ) -> Result<()> {
+    pub async fn send_process_signal(&self, pid: i64, signum: enums::DomainProcessSignal) -> Result<()> {
         let args = remote::DomainSendProcessSignalArgs {
             dom: self.handle().clone(),
-            pid_value,
+            pid_value: pid,
             signum: signum.0.cast_unsigned(),
             flags: 0,
         };
@@ -1527,8 +1534,16 @@ impl Domain {
     /// As [`Connection::call`](crate::Connection::call); VIR_ERR_OPERATION_FAILED where somebody else has it
     /// open, unless `flags` ask to take it over.
     #[doc(alias = "virDomainOpenChannel")]
-    pub async fn open_channel(&self, name: Option<Text>, flags: flags::DomainChannelFlags) -> Result<Stream> {
-        let args = remote::DomainOpenChannelArgs { dom: self.handle().clone(), name, flags: flags.bits() };
+    pub async fn open_channel(
+        &self,
+        name: impl Into<OptionalText>,
+        flags: flags::DomainChannelFlags,
+    ) -> Result<Stream> {
+        let args = remote::DomainOpenChannelArgs {
+            dom: self.handle().clone(),
+            name: name.into().0,
+            flags: flags.bits(),
+        };
         Ok(self.connection().open_stream(&args, CallOptions::default()).await?.1)
     }
 
@@ -1569,7 +1584,8 @@ impl Domain {
         self.connection().call(&args).await
     }
 
-    /// Sets how often the guest's balloon driver collects statistics: `period` in seconds, 0 for not at all.
+    /// Sets how often the guest's balloon driver collects statistics: every `period`, in whole seconds; zero
+    /// means not at all.
     ///
     /// Since libvirt 1.1.1. Permissions: `domain:write`,
     /// `domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE`,
@@ -1580,12 +1596,12 @@ impl Domain {
     #[doc(alias = "virDomainSetMemoryStatsPeriod")]
     pub async fn set_memory_stats_period(
         &self,
-        period: i32,
+        period: Duration,
         flags: flags::DomainMemoryModFlags,
     ) -> Result<()> {
         let args = remote::DomainSetMemoryStatsPeriodArgs {
             dom: self.handle().clone(),
-            period,
+            period: i32::try_from(period.as_secs()).unwrap_or(i32::MAX),
             flags: flags.bits(),
         };
         self.connection().call(&args).await
@@ -1660,14 +1676,14 @@ impl Domain {
         &self,
         path: impl Into<Text>,
         destxml: impl Into<Text>,
-        params: impl Into<Vec<TypedParam>>,
+        params: impl Into<TypedParams>,
         flags: flags::DomainBlockCopyFlags,
     ) -> Result<()> {
         let args = remote::DomainBlockCopyArgs {
             dom: self.handle().clone(),
             path: path.into(),
             destxml: destxml.into(),
-            params: params.into(),
+            params: params.into().into(),
             flags: flags.bits(),
         };
         self.connection().call(&args).await
@@ -1680,9 +1696,9 @@ impl Domain {
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virDomainGetFSInfo")]
-    pub async fn fs_info(&self) -> Result<Vec<FsInfo>> {
+    pub async fn fs_info(&self) -> Result<Vec<DomainFsInfo>> {
         let args = remote::DomainGetFsinfoArgs { dom: self.handle().clone(), flags: 0 };
-        Ok(self.connection().call(&args).await?.info.into_iter().map(FsInfo::from).collect())
+        Ok(self.connection().call(&args).await?.info.into_iter().map(DomainFsInfo::from).collect())
     }
 
     /// Sets which of the host's CPUs an I/O thread may run on.
@@ -1777,14 +1793,14 @@ impl Domain {
     #[doc(alias = "virDomainSetUserPassword")]
     pub async fn set_user_password(
         &self,
-        user: Option<Text>,
-        password: Option<Text>,
+        user: impl Into<Text>,
+        password: impl Into<Text>,
         flags: flags::DomainSetUserPasswordFlags,
     ) -> Result<()> {
         let args = remote::DomainSetUserPasswordArgs {
             dom: self.handle().clone(),
-            user,
-            password,
+            user: Some(user.into()),
+            password: Some(password.into()),
             flags: flags.bits(),
         };
         self.connection().call(&args).await
@@ -1825,12 +1841,12 @@ impl Domain {
     #[doc(alias = "virDomainSetPerfEvents")]
     pub async fn set_perf_events(
         &self,
-        params: impl Into<Vec<TypedParam>>,
+        params: impl Into<TypedParams>,
         flags: flags::DomainModificationImpact,
     ) -> Result<()> {
         let args = remote::DomainSetPerfEventsArgs {
             dom: self.handle().clone(),
-            params: params.into(),
+            params: params.into().into(),
             flags: flags.bits(),
         };
         self.connection().call(&args).await
@@ -1944,11 +1960,14 @@ impl Domain {
     #[doc(alias = "virDomainManagedSaveDefineXML")]
     pub async fn managed_save_define_xml(
         &self,
-        dxml: Option<Text>,
+        dxml: impl Into<Text>,
         flags: flags::DomainSaveRestoreFlags,
     ) -> Result<()> {
-        let args =
-            remote::DomainManagedSaveDefineXmlArgs { dom: self.handle().clone(), dxml, flags: flags.bits() };
+        let args = remote::DomainManagedSaveDefineXmlArgs {
+            dom: self.handle().clone(),
+            dxml: Some(dxml.into()),
+            flags: flags.bits(),
+        };
         self.connection().call(&args).await
     }
 
@@ -2022,13 +2041,13 @@ impl Domain {
     pub async fn set_io_thread_params(
         &self,
         iothread_id: u32,
-        params: impl Into<Vec<TypedParam>>,
+        params: impl Into<TypedParams>,
         flags: flags::DomainModificationImpact,
     ) -> Result<()> {
         let args = remote::DomainSetIothreadParamsArgs {
             dom: self.handle().clone(),
             iothread_id,
-            params: params.into(),
+            params: params.into().into(),
             flags: flags.bits(),
         };
         self.connection().call(&args).await
@@ -2098,31 +2117,33 @@ impl Domain {
     }
 
     /// What the guest's agent says of the guest: users, operating system, time zone, file systems and so on,
-    /// as `types` choose; nothing chosen means all that it can say. Fields of
-    /// [`names::guest_info`](crate::proto::names::guest_info).
+    /// as `types` choose; nothing chosen means all that it can say.
     ///
     /// Since libvirt 5.7.0. Permissions: `domain:write`.
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virDomainGetGuestInfo")]
-    pub async fn guest_info(&self, types: flags::DomainGuestInfoTypes) -> Result<TypedParams> {
+    pub async fn guest_info(&self, types: flags::DomainGuestInfoTypes) -> Result<GuestInfo> {
         let args =
             remote::DomainGetGuestInfoArgs { dom: self.handle().clone(), types: types.bits(), flags: 0 };
-        Ok(self.connection().call(&args).await?.params.into())
+        Ok(GuestInfo::from(self.connection().call(&args).await?))
     }
 
-    /// Sets how long the daemon waits for the guest's agent: `timeout` in seconds, or one of
-    /// [`DomainAgentResponseTimeout`](crate::proto::enums::DomainAgentResponseTimeout).
+    /// Sets how long the daemon waits for the guest's agent from now on: a `Duration`, or another
+    /// [`AgentTimeout`](crate::AgentTimeout).
     ///
     /// Since libvirt 5.10.0. Permissions: `domain:write`.
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virDomainAgentSetResponseTimeout")]
-    pub async fn agent_set_response_timeout(&self, timeout: i32) -> Result<()> {
-        let args =
-            remote::DomainAgentSetResponseTimeoutArgs { dom: self.handle().clone(), timeout, flags: 0 };
+    pub async fn agent_set_response_timeout(&self, timeout: impl Into<AgentTimeout>) -> Result<()> {
+        let args = remote::DomainAgentSetResponseTimeoutArgs {
+            dom: self.handle().clone(),
+            timeout: timeout.into().seconds(),
+            flags: 0,
+        };
         self.connection().call(&args).await?;
         Ok(())
     }
@@ -2138,13 +2159,13 @@ impl Domain {
     pub async fn backup_begin(
         &self,
         backup_xml: impl Into<Text>,
-        checkpoint_xml: Option<Text>,
+        checkpoint_xml: impl Into<OptionalText>,
         flags: flags::DomainBackupBeginFlags,
     ) -> Result<()> {
         let args = remote::DomainBackupBeginArgs {
             dom: self.handle().clone(),
             backup_xml: backup_xml.into(),
-            checkpoint_xml,
+            checkpoint_xml: checkpoint_xml.into().0,
             flags: flags.bits(),
         };
         self.connection().call(&args).await
@@ -2213,8 +2234,9 @@ impl Domain {
         Ok(self.connection().call(&args).await?.msgs)
     }
 
-    /// Starts to measure how fast it changes its memory, for `seconds` from 1 to 60. The statistics of all
-    /// domains say the result.
+    /// Starts to measure how fast it changes its memory, for `duration`, in whole seconds from 1 to 60.
+    /// [`Connection::all_domain_stats`](crate::Connection::all_domain_stats) with the group `DIRTYRATE` says
+    /// the result.
     ///
     /// Since libvirt 7.2.0. Permissions: `domain:write`.
     ///
@@ -2223,11 +2245,14 @@ impl Domain {
     #[doc(alias = "virDomainStartDirtyRateCalc")]
     pub async fn start_dirty_rate_calc(
         &self,
-        seconds: i32,
+        duration: Duration,
         flags: flags::DomainDirtyRateCalcFlags,
     ) -> Result<()> {
-        let args =
-            remote::DomainStartDirtyRateCalcArgs { dom: self.handle().clone(), seconds, flags: flags.bits() };
+        let args = remote::DomainStartDirtyRateCalcArgs {
+            dom: self.handle().clone(),
+            seconds: i32::try_from(duration.as_secs()).unwrap_or(i32::MAX),
+            flags: flags.bits(),
+        };
         self.connection().call(&args).await
     }
 
@@ -2239,10 +2264,10 @@ impl Domain {
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virDomainSetLaunchSecurityState")]
-    pub async fn set_launch_security_state(&self, params: impl Into<Vec<TypedParam>>) -> Result<()> {
+    pub async fn set_launch_security_state(&self, params: impl Into<TypedParams>) -> Result<()> {
         let args = remote::DomainSetLaunchSecurityStateArgs {
             dom: self.handle().clone(),
-            params: params.into(),
+            params: params.into().into(),
             flags: 0,
         };
         self.connection().call(&args).await
@@ -2258,12 +2283,12 @@ impl Domain {
     #[doc(alias = "virDomainSaveParams")]
     pub async fn save_params(
         &self,
-        params: impl Into<Vec<TypedParam>>,
+        params: impl Into<TypedParams>,
         flags: flags::DomainSaveRestoreFlags,
     ) -> Result<()> {
         let args = remote::DomainSaveParamsArgs {
             dom: self.handle().clone(),
-            params: params.into(),
+            params: params.into().into(),
             flags: flags.bits(),
         };
         self.connection().call(&args).await
@@ -2342,13 +2367,13 @@ impl Domain {
     pub async fn set_throttle_group(
         &self,
         group: impl Into<Text>,
-        params: impl Into<Vec<TypedParam>>,
+        params: impl Into<TypedParams>,
         flags: flags::DomainModificationImpact,
     ) -> Result<()> {
         let args = remote::DomainSetThrottleGroupArgs {
             dom: self.handle().clone(),
             group: group.into(),
-            params: params.into(),
+            params: params.into().into(),
             flags: flags.bits(),
         };
         self.connection().call(&args).await
@@ -2365,11 +2390,14 @@ impl Domain {
     #[doc(alias = "virDomainDelThrottleGroup")]
     pub async fn del_throttle_group(
         &self,
-        group: Option<Text>,
+        group: impl Into<Text>,
         flags: flags::DomainModificationImpact,
     ) -> Result<()> {
-        let args =
-            remote::DomainDelThrottleGroupArgs { dom: self.handle().clone(), group, flags: flags.bits() };
+        let args = remote::DomainDelThrottleGroupArgs {
+            dom: self.handle().clone(),
+            group: Some(group.into()),
+            flags: flags.bits(),
+        };
         self.connection().call(&args).await
     }
 
@@ -2384,13 +2412,13 @@ impl Domain {
     #[doc(alias = "virDomainAnnounceInterface")]
     pub async fn announce_interface(
         &self,
-        device: Option<Text>,
-        params: impl Into<Vec<TypedParam>>,
+        device: impl Into<OptionalText>,
+        params: impl Into<TypedParams>,
     ) -> Result<()> {
         let args = remote::DomainAnnounceInterfaceArgs {
             dom: self.handle().clone(),
-            device,
-            params: params.into(),
+            device: device.into().0,
+            params: params.into().into(),
             flags: 0,
         };
         self.connection().call(&args).await
@@ -2417,17 +2445,25 @@ impl Domain {
         Ok(self.connection().call(&args).await?.result)
     }
 
-    /// Sends a command, as JSON, to the guest's agent, and gives its answer. `timeout` is in seconds, or one
-    /// of [`DomainQemuAgentCommandTimeout`](crate::proto::enums::DomainQemuAgentCommandTimeout).
+    /// Sends a command, as JSON, to the guest's agent, and gives its answer. The daemon waits for it for
+    /// `timeout`: a `Duration`, or another [`AgentTimeout`](crate::AgentTimeout).
     ///
     /// Since libvirt 0.10.0. Permissions: `domain:write`.
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call); VIR_ERR_AGENT_UNRESPONSIVE where no agent answers.
     #[doc(alias = "virDomainQemuAgentCommand")]
-    pub async fn qemu_agent_command(&self, cmd: impl Into<Text>, timeout: i32) -> Result<Option<Text>> {
-        let args =
-            qemu::DomainAgentCommandArgs { dom: self.handle().clone(), cmd: cmd.into(), timeout, flags: 0 };
-        Ok(self.connection().call(&args).await?.result)
+    pub async fn qemu_agent_command(
+        &self,
+        cmd: impl Into<Text>,
+        timeout: impl Into<AgentTimeout>,
+    ) -> Result<Text> {
+        let args = qemu::DomainAgentCommandArgs {
+            dom: self.handle().clone(),
+            cmd: cmd.into(),
+            timeout: timeout.into().seconds(),
+            flags: 0,
+        };
+        Ok(self.connection().call(&args).await?.result.unwrap_or_default())
     }
 }

@@ -3,6 +3,7 @@
 //! The methods of [`Network`](crate::Network) that follow from the definitions.
 
 use crate::objects::NetworkPort;
+use crate::objects::OptionalText;
 use crate::objects::info::NetworkDhcpLease;
 use crate::{Network, Result};
 use uuid::Uuid;
@@ -127,9 +128,13 @@ impl Network {
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virNetworkGetDHCPLeases")]
-    pub async fn dhcp_leases(&self, mac: Option<Text>) -> Result<Vec<NetworkDhcpLease>> {
-        let args =
-            remote::NetworkGetDhcpLeasesArgs { net: self.handle().clone(), mac, need_results: 1, flags: 0 };
+    pub async fn dhcp_leases(&self, mac: impl Into<OptionalText>) -> Result<Vec<NetworkDhcpLease>> {
+        let args = remote::NetworkGetDhcpLeasesArgs {
+            net: self.handle().clone(),
+            mac: mac.into().0,
+            need_results: 1,
+            flags: 0,
+        };
         Ok(self.connection().call(&args).await?.leases.into_iter().map(NetworkDhcpLease::from).collect())
     }
 
@@ -198,17 +203,17 @@ impl Network {
     pub async fn set_metadata(
         &self,
         kind: enums::NetworkMetadataType,
-        metadata: Option<Text>,
-        key: Option<Text>,
-        uri: Option<Text>,
+        metadata: impl Into<OptionalText>,
+        key: impl Into<OptionalText>,
+        uri: impl Into<OptionalText>,
         flags: flags::NetworkUpdateFlags,
     ) -> Result<()> {
         let args = remote::NetworkSetMetadataArgs {
             network: self.handle().clone(),
             type_: kind.0,
-            metadata,
-            key,
-            uri,
+            metadata: metadata.into().0,
+            key: key.into().0,
+            uri: uri.into().0,
             flags: flags.bits(),
         };
         self.connection().call(&args).await
@@ -225,13 +230,13 @@ impl Network {
     pub async fn metadata(
         &self,
         kind: enums::NetworkMetadataType,
-        uri: Option<Text>,
+        uri: impl Into<OptionalText>,
         flags: flags::NetworkUpdateFlags,
     ) -> Result<Text> {
         let args = remote::NetworkGetMetadataArgs {
             network: self.handle().clone(),
             type_: kind.0,
-            uri,
+            uri: uri.into().0,
             flags: flags.bits(),
         };
         Ok(self.connection().call(&args).await?.metadata)

@@ -4,7 +4,7 @@
 
 use crate::{NetworkPort, Result};
 use virtwire_proto::program::remote;
-use virtwire_proto::typed_params::{TypedParam, TypedParams};
+use virtwire_proto::typed_params::TypedParams;
 use virtwire_proto::xdr::Text;
 
 impl NetworkPort {
@@ -32,10 +32,10 @@ impl NetworkPort {
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virNetworkPortSetParameters")]
-    pub async fn set_parameters(&self, params: impl Into<Vec<TypedParam>>) -> Result<()> {
+    pub async fn set_parameters(&self, params: impl Into<TypedParams>) -> Result<()> {
         let args = remote::NetworkPortSetParametersArgs {
             port: self.handle().clone(),
-            params: params.into(),
+            params: params.into().into(),
             flags: 0,
         };
         self.connection().call(&args).await

@@ -2,7 +2,7 @@
 
 //! The methods of [`NodeDevice`](crate::NodeDevice) that follow from the definitions.
 
-use crate::objects::count;
+use crate::objects::{OptionalText, count};
 use crate::{NodeDevice, Result};
 use virtwire_proto::flags;
 use virtwire_proto::program::remote;
@@ -105,7 +105,8 @@ impl NodeDevice {
     /// As [`Connection::call`](crate::Connection::call).
     #[doc(alias = "virNodeDeviceDettach")]
     #[doc(alias = "virNodeDeviceDetachFlags")]
-    pub async fn detach(&self, driver_name: Option<Text>) -> Result<()> {
+    pub async fn detach(&self, driver_name: impl Into<OptionalText>) -> Result<()> {
+        let driver_name = driver_name.into().0;
         if driver_name.is_none() {
             let args = remote::NodeDeviceDettachArgs { name: self.name().clone() };
             self.connection().call(&args).await

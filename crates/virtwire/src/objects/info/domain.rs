@@ -3,7 +3,7 @@
 use super::text;
 use crate::CpuSet;
 use std::time::Duration;
-use virtwire_proto::enums::{DomainControlState, DomainState, VcpuState};
+use virtwire_proto::enums::{DomainControlErrorReason, DomainControlState, DomainState, VcpuState};
 use virtwire_proto::program::remote;
 use virtwire_proto::xdr::Text;
 
@@ -43,10 +43,9 @@ impl From<remote::DomainGetInfoRet> for DomainInfo {
 pub struct DomainControlInfo {
     /// Whether it can.
     pub state: DomainControlState,
-    /// More about it: a number whose meaning the state decides
-    /// ([`DomainControlErrorReason`](crate::proto::enums::DomainControlErrorReason)).
-    pub details: u32,
-    /// How long it has been in this state; 0 where it can be controlled.
+    /// Why it cannot, where the state is ERROR.
+    pub details: DomainControlErrorReason,
+    /// How long it has been in this state; zero where it can be controlled.
     pub since: Duration,
 }
 
@@ -54,7 +53,7 @@ impl From<remote::DomainGetControlInfoRet> for DomainControlInfo {
     fn from(info: remote::DomainGetControlInfoRet) -> Self {
         Self {
             state: DomainControlState(info.state.cast_signed()),
-            details: info.details,
+            details: DomainControlErrorReason(info.details.cast_signed()),
             since: Duration::from_millis(info.state_time),
         }
     }
@@ -81,7 +80,7 @@ pub struct VcpuInfo {
 #[doc(alias = "virDomainIOThreadInfo")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct IoThreadInfo {
+pub struct DomainIoThreadInfo {
     /// Its number.
     pub id: u32,
     /// The CPUs of the host that it may run on.

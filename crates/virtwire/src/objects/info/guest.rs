@@ -10,7 +10,7 @@ use virtwire_proto::xdr::Text;
 #[doc(alias = "virDomainFSInfo")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct FsInfo {
+pub struct DomainFsInfo {
     /// Where it is mounted.
     pub mountpoint: Text,
     /// The guest's name of its device.
@@ -21,7 +21,7 @@ pub struct FsInfo {
     pub devices: Vec<Text>,
 }
 
-impl From<remote::DomainFsinfo> for FsInfo {
+impl From<remote::DomainFsinfo> for DomainFsInfo {
     fn from(info: remote::DomainFsinfo) -> Self {
         let remote::DomainFsinfo { mountpoint, name, fstype, dev_aliases } = info;
         Self { mountpoint, name, fstype, devices: dev_aliases }

@@ -70,7 +70,7 @@ impl From<remote::DomainGetJobStatsRet> for DomainJobStats {
 #[doc(alias = "virDomainBlockJobInfo")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct BlockJobInfo {
+pub struct DomainBlockJobInfo {
     /// What it does.
     pub kind: DomainBlockJobType,
     /// The bound of its speed: MiB/s, or bytes/s where that was asked for; 0 means none.

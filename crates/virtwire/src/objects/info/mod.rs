@@ -4,15 +4,19 @@
 
 mod domain;
 mod guest;
+mod guest_info;
 mod host;
 mod job;
+mod state;
 mod stats;
 mod storage;
 
 pub use domain::*;
 pub use guest::*;
+pub use guest_info::*;
 pub use host::*;
 pub use job::*;
+pub use state::*;
 pub use stats::*;
 pub use storage::*;
 

@@ -145,14 +145,14 @@ impl From<remote::DomainGetBlockInfoRet> for DomainBlockInfo {
 #[doc(alias = "virDomainDiskError")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct DiskError {
+pub struct DomainDiskError {
     /// Its target's name, such as "vda".
     pub disk: Text,
     /// The error.
     pub error: DomainDiskErrorCode,
 }
 
-impl From<remote::DomainDiskError> for DiskError {
+impl From<remote::DomainDiskError> for DomainDiskError {
     fn from(error: remote::DomainDiskError) -> Self {
         Self { disk: error.disk, error: DomainDiskErrorCode(error.error) }
     }

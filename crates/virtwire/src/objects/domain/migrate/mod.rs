@@ -10,7 +10,7 @@ pub use params::MigrateParams;
 
 use super::Domain;
 use crate::error::MigrationError;
-use crate::{CallOptions, Connection, Result};
+use crate::{CallOptions, Connection, OptionalText, Result};
 use course::{Course, Guard};
 use plain::Plain;
 use std::panic::resume_unwind;
@@ -78,7 +78,7 @@ impl Domain {
         if flags.contains(DomainMigrateFlags::PEER2PEER) {
             let name = params.get_as::<Text>(migrate::DEST_NAME).map_err(MigrationError::Params)?;
             let name = name.unwrap_or_else(|| self.name().clone());
-            self.migrate_to_uri(Some(destination.uri().clone()), params, flags).await?;
+            self.migrate_to_uri(destination.uri(), params, flags).await?;
             return destination.domain_lookup_by_name(name).await;
         }
         check(flags)?;
@@ -110,14 +110,14 @@ impl Domain {
     #[doc(alias = "virDomainMigrateToURI3")]
     pub async fn migrate_to_uri(
         &self,
-        uri: Option<Text>,
+        uri: impl Into<OptionalText>,
         params: impl Into<MigrateParams>,
         flags: DomainMigrateFlags,
     ) -> Result<()> {
         let params = params.into().into_typed();
         check(flags)?;
         let is_peer_to_peer = flags.contains(DomainMigrateFlags::PEER2PEER);
-        let dconnuri = match uri {
+        let dconnuri = match uri.into().0 {
             Some(uri) if is_peer_to_peer => Some(elsewhere(uri)?),
             None if is_peer_to_peer => return Err(MigrationError::NoUri.into()),
             _ => None,
