@@ -81,7 +81,10 @@ pub enum Error {
         reason: String,
     },
     /// The URI asks for a transport that this build does not have.
-    #[error("the transport {transport:?} is not supported; there are {available}")]
+    #[error(
+        "the transport {transport:?} is not supported; there are {available}{}",
+        Instead(transport, available)
+    )]
     UnsupportedTransport {
         /// The transport that was asked for.
         transport: String,
@@ -370,6 +373,23 @@ impl fmt::Display for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.0.iter_names().map(|(name, _)| name).collect();
         f.write_str(&names.join(" and "))
+    }
+}
+
+/// What takes a transport's place.
+struct Instead<'a>(&'a str, &'a str);
+
+impl fmt::Display for Instead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(transport, available) = self;
+        if transport.starts_with("libssh") && available.split(", ").any(|there| there == "ssh") {
+            f.write_str("; take ssh, which runs the system's own")?;
+        } else if matches!(*transport, "tls" | "ssh") {
+            write!(f, "; it takes the feature {transport}")?;
+        } else if *transport == "ext" {
+            f.write_str("; it takes the feature ssh")?;
+        }
+        Ok(())
     }
 }
 

@@ -88,6 +88,8 @@ pub use stream::Stream;
 #[cfg(unix)]
 pub use stream::{Copied, FileCopy};
 
+#[cfg(feature = "tls")]
+pub use rustls;
 pub use uuid::Uuid;
 pub use virtwire_proto as proto;
 pub use virtwire_proto::xdr::Text;

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use virtwire_proto::connection::{ClientConfig, Keepalive};
+use virtwire_proto::connection::{ClientConfig, CloseReason, Keepalive};
 use virtwire_proto::uri::{self, Uri};
 use virtwire_proto::xdr::Text;
 
@@ -38,6 +38,8 @@ pub struct Builder {
     pub(super) stream_bounds: StreamBounds,
     pub(super) call_timeout: Option<Duration>,
     pub(super) connect_timeout: Option<Duration>,
+    #[cfg(feature = "tls")]
+    pub(super) tls_config: Option<Arc<rustls::ClientConfig>>,
 }
 
 impl Builder {
@@ -51,6 +53,8 @@ impl Builder {
             stream_bounds: StreamBounds { window: 1 << 20, limit: 64 << 20 },
             call_timeout: None,
             connect_timeout: None,
+            #[cfg(feature = "tls")]
+            tls_config: None,
         }
     }
 
@@ -115,6 +119,27 @@ impl Builder {
         self
     }
 
+    /// Sets the configuration of TLS: which servers to trust, which certificate to show, whose cryptography to use.
+    /// Otherwise libvirt's files and the URI's parameters say so, and the cryptography is what the process has
+    /// installed as its default in rustls, else graviola's. With it they are not read.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use std::sync::Arc;
+    /// use virtwire::rustls::{ClientConfig, RootCertStore};
+    /// # async fn example(authorities: RootCertStore) -> virtwire::Result<()> {
+    /// let config = ClientConfig::builder().with_root_certificates(authorities).with_no_client_auth();
+    /// let connection =
+    ///     virtwire::Connection::builder("qemu+tls://host/system").tls_config(Arc::new(config)).open().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls_config(mut self, config: Arc<rustls::ClientConfig>) -> Self {
+        self.tls_config = Some(config);
+        self
+    }
+
     /// Opens the connection.
     ///
     /// # Errors
@@ -169,8 +194,14 @@ impl Builder {
             keepalive: self.keepalive,
             call_timeout: self.call_timeout,
         };
+        let connects_to = transport.connects_to().map(ToOwned::to_owned);
         let shared = Shared::start(transport, config, self.stream_bounds);
-        Ok(Connection::new(opening::open(shared, opening, self.max_queued_events).await?))
+        match (opening::open(shared, opening, self.max_queued_events).await, connects_to) {
+            (Err(Error::Closed { reason: CloseReason::Transport(text), .. }), Some(to)) => {
+                Err(Error::Connect { to, source: io::Error::other(text) })
+            }
+            (opened, _) => Ok(Connection::new(opened?)),
+        }
     }
 
     /// The URI that is meant; `None` where the daemon is to choose.

@@ -1,12 +1,20 @@
 //! What carries the bytes: one trait, and a file for each kind that implements it.
 
+#[cfg(all(unix, feature = "ssh"))]
+mod command;
 mod io;
 #[cfg(unix)]
 mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 
+#[cfg(all(unix, feature = "ssh"))]
+pub(crate) use command::Command;
 pub(crate) use io::AnyIo;
 #[cfg(unix)]
 pub(crate) use stream::Socket;
+#[cfg(feature = "tls")]
+pub(crate) use tls::Tls;
 
 use bytes::BytesMut;
 use std::collections::VecDeque;
@@ -52,6 +60,11 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
     /// says no.
     fn hung_up(&self) -> bool {
         false
+    }
+
+    /// Where it leads, if whether it leads there is seen only by what comes: an end before that is one of connecting.
+    fn connects_to(&self) -> Option<&str> {
+        None
     }
 }
 

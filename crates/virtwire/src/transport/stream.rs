@@ -96,15 +96,20 @@ impl<S: Watched> Transport for Socket<S> {
     }
 
     fn hung_up(&self) -> bool {
-        use rustix::event::{PollFd, PollFlags, Timespec, poll};
-        #[cfg(target_os = "linux")]
-        let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
-        #[cfg(not(target_os = "linux"))]
-        let gone = PollFlags::HUP | PollFlags::ERR;
-        let mut watched = [PollFd::new(&self.0, gone)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut watched, Some(&now)).is_ok() && watched[0].revents().intersects(gone)
+        hung_up(&self.0)
     }
+}
+
+/// Whether the peer of a socket has closed, seen without reading.
+pub(super) fn hung_up(socket: &impl AsFd) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    #[cfg(target_os = "linux")]
+    let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+    #[cfg(not(target_os = "linux"))]
+    let gone = PollFlags::HUP | PollFlags::ERR;
+    let mut watched = [PollFd::new(socket, gone)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut watched, Some(&now)).is_ok() && watched[0].revents().intersects(gone)
 }
 
 fn again(error: &Error) -> bool {

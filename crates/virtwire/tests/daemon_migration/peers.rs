@@ -1,9 +1,9 @@
 //! Migrations that the source's daemon manages by itself.
 
 use crate::lab::{Hosts, Lab, Side, TCP, under_way};
+use virtwire::MigrateParams;
 use virtwire::enums::{DomainState, ErrorNumber};
 use virtwire::flags::*;
-use virtwire::{MigrateParams, Text};
 use virtwire_testbed::{Failed, Testbed};
 
 use DomainMigrateFlags as F;

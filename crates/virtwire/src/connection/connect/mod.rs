@@ -1,6 +1,14 @@
 //! How a URI becomes a transport: a file for each kind.
 
+#[cfg(all(unix, feature = "ssh"))]
+mod ext;
+#[cfg(unix)]
+mod session;
+#[cfg(all(unix, feature = "ssh"))]
+mod ssh;
 mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(unix)]
 mod unix;
 
@@ -13,8 +21,18 @@ use crate::{Error, Result};
 use std::sync::Arc;
 use virtwire_proto::uri::{self, Uri};
 
-/// The transports of this build, with commas.
-const AVAILABLE: &str = if cfg!(unix) { "unix, tcp" } else { "tcp" };
+/// The transports of this build.
+const AVAILABLE: &[&str] = &[
+    #[cfg(unix)]
+    "unix",
+    "tcp",
+    #[cfg(feature = "tls")]
+    "tls",
+    #[cfg(all(unix, feature = "ssh"))]
+    "ssh",
+    #[cfg(all(unix, feature = "ssh"))]
+    "ext",
+];
 
 impl Builder {
     /// Connects what the URI says: without one, a daemon of this host. It may be called any number of times, and
@@ -27,9 +45,15 @@ impl Builder {
             #[cfg(unix)]
             uri::Transport::Unix => self.connect_unix(uri).await,
             uri::Transport::Tcp => tcp::connect(uri).await,
+            #[cfg(feature = "tls")]
+            uri::Transport::Tls => self.connect_tls(uri).await,
+            #[cfg(all(unix, feature = "ssh"))]
+            uri::Transport::Ssh => self.connect_ssh(uri),
+            #[cfg(all(unix, feature = "ssh"))]
+            uri::Transport::Ext => self.connect_ext(uri),
             other => Err(Error::UnsupportedTransport {
                 transport: other.to_string(),
-                available: AVAILABLE.to_owned(),
+                available: AVAILABLE.join(", "),
             }),
         }
     }
@@ -53,4 +77,16 @@ impl Builder {
 /// Whether libvirt's client has the driver in its own process, with no daemon.
 fn is_in_process(uri: &Uri) -> bool {
     uri.driver() == "test" && !uri.names_transport() && uri.host().is_none()
+}
+
+/// A path as the URI gives it.
+#[cfg(all(unix, any(feature = "tls", feature = "ssh")))]
+fn path(text: &virtwire_proto::xdr::Text) -> std::path::PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    std::ffi::OsStr::from_bytes(text.as_bytes()).into()
+}
+
+#[cfg(all(not(unix), feature = "tls"))]
+fn path(text: &virtwire_proto::xdr::Text) -> std::path::PathBuf {
+    text.to_string_lossy().into_owned().into()
 }

@@ -1,7 +1,7 @@
 //! UNIX sockets of this host's daemons.
 
 use super::super::builder::is_root;
-use super::Builder;
+use super::{Builder, session};
 use crate::transport::{Socket, Transport};
 use crate::{Error, Result};
 use std::ffi::OsStr;
@@ -15,7 +15,7 @@ use virtwire_proto::socket_path::{Environment, SocketFinder};
 use virtwire_proto::uri::Uri;
 
 /// How long to wait before a socket is tried again.
-const PAUSE: Duration = Duration::from_millis(10);
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
 
 impl Builder {
     pub(super) async fn connect_unix(&self, uri: Option<&Uri>) -> Result<Arc<dyn Transport>> {
@@ -26,9 +26,13 @@ impl Builder {
         let found = SocketFinder::for_uri(uri, &environment)
             .and_then(|finder| finder.read_only(self.read_only).find(|path| Path::new(path).exists()))
             .map_err(|error| self.invalid(&error))?;
-        let socket = connect_path(found.path.as_bytes())
-            .await
-            .map_err(|source| Error::Connect { to: found.path.to_string(), source })?;
+        let path = found.path.as_bytes();
+        let socket = match &found.command {
+            Some(command) => session::connect(path, command).await,
+            None => connect_path(path).await,
+        };
+        let socket = socket
+            .map_err(|source| Error::Connect { to: found.path.to_string_lossy().into_owned(), source })?;
         Ok(Arc::new(Socket(socket)))
     }
 }
