@@ -62,6 +62,7 @@
 //! # }
 //! ```
 
+mod auth;
 mod by_kind;
 mod connection;
 mod driver;
@@ -71,6 +72,8 @@ mod objects;
 mod stream;
 mod transport;
 
+#[cfg(feature = "sasl")]
+pub use auth::{CredentialError, CredentialRequest, Credentials};
 pub use connection::{AdminConnection, Builder, CallOptions, Connection, RawReply};
 pub use driver::Chunk;
 pub use error::{Error, LibvirtError, MigrationError, ProtocolError, Result};

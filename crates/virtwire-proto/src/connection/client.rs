@@ -233,6 +233,12 @@ impl Client {
         }
     }
 
+    /// Whether what came behind a finished authentication waits for [`Client::authenticated`].
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
     /// Ends the connection: every call and stream fails with `reason`, then [`ClientEvent::Closed`] follows.
     /// Nothing more is to be written. Does nothing where it has ended already.
     pub fn close(&mut self, reason: CloseReason) {

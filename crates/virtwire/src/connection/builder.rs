@@ -2,8 +2,11 @@
 
 use super::opening::{self, Opening};
 use super::{Connection, FOR_EVER};
+#[cfg(feature = "sasl")]
+use crate::auth;
+use crate::auth::Admission;
 use crate::driver::{Shared, StreamBounds};
-use crate::transport::{AnyIo, Transport};
+use crate::transport::{AnyIo, Privacy, Transport};
 use crate::{Error, Result};
 use std::io;
 use std::sync::Arc;
@@ -40,6 +43,8 @@ pub struct Builder {
     pub(super) connect_timeout: Option<Duration>,
     #[cfg(feature = "tls")]
     pub(super) tls_config: Option<Arc<rustls::ClientConfig>>,
+    #[cfg(feature = "sasl")]
+    credentials: auth::Source,
 }
 
 impl Builder {
@@ -55,6 +60,8 @@ impl Builder {
             connect_timeout: None,
             #[cfg(feature = "tls")]
             tls_config: None,
+            #[cfg(feature = "sasl")]
+            credentials: auth::Source::default(),
         }
     }
 
@@ -140,6 +147,61 @@ impl Builder {
         self
     }
 
+    /// Gives the credentials for a daemon that asks for SASL. Otherwise they come from libvirt's auth.conf: the file
+    /// that LIBVIRT_AUTH_FILE names, or the URI's parameter `authfile`, or else the user's in
+    /// `$XDG_CONFIG_HOME/libvirt`, or that of `/etc/libvirt`.
+    ///
+    /// A user name that lacks is the one of the URI.
+    ///
+    /// ```no_run
+    /// use virtwire::{Connection, Credentials};
+    ///
+    /// # async fn example() -> virtwire::Result<()> {
+    /// let connection = Connection::builder("qemu+tcp://fred@host.example.com/system")
+    ///     .credentials(Credentials::from_password("secret"))
+    ///     .open()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "sasl")]
+    #[doc(alias = "virConnectAuth")]
+    pub fn credentials(mut self, credentials: auth::Credentials) -> Self {
+        self.credentials = auth::Source::Given(credentials);
+        self
+    }
+
+    /// Has `ask` called for credentials whenever a daemon asks for SASL by a mechanism that takes some. What it needs
+    /// counts towards [`Builder::connect_timeout`].
+    ///
+    /// ```no_run
+    /// use virtwire::{Connection, Credentials};
+    ///
+    /// # async fn example() -> virtwire::Result<()> {
+    /// let connection = Connection::builder("qemu+tcp://host.example.com/system")
+    ///     .ask_credentials(|request| async move {
+    ///         let path = format!("/run/secrets/{}", request.host);
+    ///         let password = std::fs::read_to_string(path)?;
+    ///         Ok(Credentials::new(request.user.unwrap_or("fred".into()), password.trim_end()))
+    ///     })
+    ///     .open()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "sasl")]
+    #[doc(alias = "virConnectAuthCallbackPtr")]
+    pub fn ask_credentials<F>(
+        mut self,
+        ask: impl Fn(auth::CredentialRequest) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<auth::Credentials, auth::CredentialError>> + Send + 'static,
+    {
+        self.credentials = auth::Source::asking(ask);
+        self
+    }
+
     /// Opens the connection.
     ///
     /// # Errors
@@ -159,7 +221,8 @@ impl Builder {
     /// # Errors
     /// As [`Connection::open`].
     pub async fn open_over(self, io: impl AsyncRead + AsyncWrite + Send + 'static) -> Result<Connection> {
-        self.limited(async { self.start(self.resolve()?, Arc::new(AnyIo::new(io))).await }).await
+        self.limited(async { self.start(self.resolve()?, Arc::new(AnyIo::new(io, Privacy::Unknown))).await })
+            .await
     }
 
     /// Opens the connection on a UNIX socket that the caller has connected. Of the URI only what is sent to the daemon
@@ -190,7 +253,7 @@ impl Builder {
             name: uri.as_ref().map_or_else(Text::default, Uri::open_name),
             uri: uri.as_ref().map_or_else(Text::default, |uri| Text::from(uri.to_string())),
             read_only: self.read_only,
-            auth: uri.as_ref().map_or(Ok(None), Uri::auth).map_err(|error| self.invalid(&error))?,
+            admission: self.admission(uri.as_ref(), transport.privacy())?,
             keepalive: self.keepalive,
             call_timeout: self.call_timeout,
         };
@@ -202,6 +265,25 @@ impl Builder {
             }
             (opened, _) => Ok(Connection::new(opened?)),
         }
+    }
+
+    /// What the daemon lets this client in by, on a transport that hides so much.
+    #[cfg_attr(not(feature = "sasl"), expect(unused_variables, reason = "polkit goes by neither"))]
+    fn admission(&self, uri: Option<&Uri>, privacy: Privacy) -> Result<Admission> {
+        let method = uri.map_or(Ok(None), Uri::auth).map_err(|error| self.invalid(&error))?;
+        #[cfg(feature = "sasl")]
+        let sasl = {
+            let mechanism = match method {
+                Some(uri::AuthMethod::Sasl { mechanism }) => mechanism,
+                _ => None,
+            };
+            auth::Settings::new(uri, mechanism, self.credentials.clone(), privacy)
+        };
+        Admission::new(
+            method,
+            #[cfg(feature = "sasl")]
+            sasl,
+        )
     }
 
     /// The URI that is meant; `None` where the daemon is to choose.

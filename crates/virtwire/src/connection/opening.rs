@@ -1,8 +1,9 @@
-//! What is said before a connection is open: authentication, features, the hypervisor's URI.
+//! What is said before a connection is open: who is there, features, the hypervisor's URI.
 
 use super::{CallOptions, Handle};
+use crate::Result;
+use crate::auth::Admission;
 use crate::driver::Shared;
-use crate::{Error, Result};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
@@ -12,19 +13,18 @@ use virtwire_proto::connection::{CloseReason, Keepalive};
 use virtwire_proto::enums::DriverFeature;
 use virtwire_proto::flags::ConnectFlags;
 use virtwire_proto::program::Call;
-use virtwire_proto::program::remote::{self, AuthType};
-use virtwire_proto::uri::AuthMethod;
+use virtwire_proto::program::remote;
 use virtwire_proto::xdr::Text;
 
 /// What is to be opened.
 #[derive(Debug)]
-pub(super) struct Opening<'a> {
+pub(super) struct Opening {
     /// The hypervisor's URI; empty where the daemon chooses.
     pub(super) name: Text,
     /// The URI that it was asked for by.
     pub(super) uri: Text,
     pub(super) read_only: bool,
-    pub(super) auth: Option<AuthMethod<'a>>,
+    pub(super) admission: Admission,
     pub(super) keepalive: Option<Keepalive>,
     pub(super) call_timeout: Option<Duration>,
 }
@@ -42,11 +42,7 @@ pub(crate) struct Opened {
 }
 
 /// Opens a connection on a transport that is driven. Where that fails the transport is closed.
-pub(super) async fn open(
-    shared: Arc<Shared>,
-    opening: Opening<'_>,
-    max_queued_events: usize,
-) -> Result<Handle> {
+pub(super) async fn open(shared: Arc<Shared>, opening: Opening, max_queued_events: usize) -> Result<Handle> {
     /// Closes what was not opened, also where the opening is given up.
     struct Guard(Option<Arc<Shared>>);
     impl Drop for Guard {
@@ -62,9 +58,9 @@ pub(super) async fn open(
     Ok(Handle { shared, opened, call_timeout: opening.call_timeout, max_queued_events })
 }
 
-impl Opening<'_> {
+impl Opening {
     async fn speak(&self, shared: &Shared) -> Result<Opened> {
-        self.authenticate(shared).await?;
+        self.admission.authenticate(shared, self.call_timeout).await?;
 
         let open = remote::ConnectOpenArgs {
             name: Some(self.name.clone()),
@@ -105,37 +101,6 @@ impl Opening<'_> {
         Ok(Opened { uri, event_callback, close_callback, network_update_order: OnceLock::new() })
     }
 
-    async fn authenticate(&self, shared: &Shared) -> Result<()> {
-        let offered = self.call(shared, &remote::AuthListArgs).await?.types;
-        let wanted = match &self.auth {
-            None => None,
-            Some(AuthMethod::Sasl { .. }) => Some(AuthType::SASL),
-            Some(AuthMethod::Polkit) => Some(AuthType::POLKIT),
-            Some(other) => return Err(Error::Authentication(format!("{other:?} is not supported"))),
-        };
-        let chosen = match wanted {
-            Some(wanted) if offered.contains(&wanted) => wanted,
-            Some(wanted) => {
-                return Err(Error::Authentication(format!("the daemon does not offer {}", name(wanted))));
-            }
-            None => *offered
-                .first()
-                .ok_or_else(|| Error::Authentication("the daemon offers no way to authenticate".into()))?,
-        };
-        match chosen {
-            AuthType::NONE => Ok(()),
-            AuthType::POLKIT => self.call(shared, &remote::AuthPolkitArgs).await.map(drop).map_err(refused),
-            AuthType::SASL => {
-                let mechanisms =
-                    self.call(shared, &remote::AuthSaslInitArgs).await.map_err(refused)?.mechlist;
-                Err(Error::Authentication(format!(
-                    "the daemon asks for SASL ({mechanisms}), which is not supported yet"
-                )))
-            }
-            other => Err(Error::Authentication(format!("the daemon asks for the unknown way {other}"))),
-        }
-    }
-
     async fn supports(&self, shared: &Shared, feature: DriverFeature) -> Result<bool> {
         match self.call(shared, &remote::ConnectSupportsFeatureArgs { feature: feature.0 }).await {
             Ok(reply) => Ok(reply.supported != 0),
@@ -147,22 +112,6 @@ impl Opening<'_> {
     async fn call<C: Call>(&self, shared: &Shared, args: &C) -> Result<C::Ret> {
         let options = CallOptions { timeout: self.call_timeout, descriptors: Vec::new() };
         Ok(shared.call_typed(args, options).await?.0)
-    }
-}
-
-fn name(auth: AuthType) -> &'static str {
-    match auth {
-        AuthType::SASL => "SASL",
-        AuthType::POLKIT => "polkit",
-        _ => "this way",
-    }
-}
-
-/// An authentication that libvirt refused.
-fn refused(error: Error) -> Error {
-    match error {
-        Error::Libvirt(error) => Error::Authentication(error.to_string()),
-        other => other,
     }
 }
 

@@ -31,6 +31,8 @@ use std::time::Duration;
 use streams::{Inlet, Pace};
 use subscriptions::{Queue, QueueId};
 use tokio::time::{Instant, Sleep};
+#[cfg(feature = "sasl")]
+use virtwire_proto::connection::SecurityLayer;
 use virtwire_proto::connection::{Client, ClientConfig, ClientEvent, CloseReason, Keepalive, Time};
 use virtwire_proto::packet::Serial;
 
@@ -73,6 +75,8 @@ struct State {
     driver: Option<Waker>,
     /// When the driver's timer ends.
     armed: Option<Time>,
+    /// Whether what came behind a finished authentication is to be looked at, with the layer that is in place since.
+    resumed: Option<Sealed>,
     /// Who waits for the connection's end.
     mourners: Vec<Waker>,
     /// Why the daemon says that its own connection to the hypervisor has ended (virConnectCloseReason).
@@ -115,6 +119,7 @@ impl Shared {
                 unwritable: None,
                 driver: None,
                 armed: None,
+                resumed: None,
                 mourners: Vec::new(),
                 hypervisor_closed: None,
             }),
@@ -166,6 +171,17 @@ impl Shared {
         let mut state = self.lock();
         state.client.start_keepalive(settings, now);
         self.settle(state);
+    }
+
+    /// Goes on behind a finished SASL authentication, with the layer that it has negotiated, if it has.
+    #[cfg(feature = "sasl")]
+    pub(crate) fn authenticated(&self, layer: Option<Box<dyn SecurityLayer>>) {
+        let mut state = self.lock();
+        state.resumed = Some(Sealed(layer.is_some()));
+        state.client.authenticated(layer);
+        let driver = state.driver.take();
+        drop(state);
+        driver.into_iter().for_each(Waker::wake);
     }
 
     /// After anything was done to the state machine: tells who is to be told, sees to it that the driver's timer is
@@ -224,6 +240,10 @@ impl Shared {
         }
     }
 }
+
+/// Whether a security layer is in place.
+#[derive(Debug, Clone, Copy)]
+struct Sealed(bool);
 
 fn transport_failed(error: &io::Error) -> CloseReason {
     match error.kind() {
@@ -419,6 +439,10 @@ impl Driver {
     /// Ready when something may be read.
     fn poll_pace(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.shared.lock();
+        if state.client.is_held() {
+            // Whoever authenticates says in a moment how to go on; until then nothing is piled up.
+            return Poll::Pending;
+        }
         let pace = state.pace();
         let throttled = pace != Pace::Free;
         if throttled || state.throttled {
@@ -451,6 +475,15 @@ impl Driver {
             }
         }
         Poll::Pending
+    }
+
+    /// Looks at what came behind a finished authentication, once it is known whether it is sealed.
+    fn resume(&mut self) {
+        let resumed = self.shared.lock().resumed.take();
+        if let Some(Sealed(sealed)) = resumed {
+            self.incoming.plain = !sealed;
+            self.receive();
+        }
     }
 
     fn receive(&mut self) {
@@ -492,6 +525,7 @@ impl Future for Driver {
             }
         }
         this.poll_timer(cx);
+        this.resume();
         this.poll_read(cx);
         this.poll_write(cx);
         this.wakes.drain(..).for_each(Waker::wake);

@@ -1,6 +1,6 @@
 //! A command that carries the bytes on its standard input and output: one end of a socket pair is both.
 
-use super::{Outgoing, Socket, Transport, Want};
+use super::{Outgoing, Privacy, Socket, Transport, Want};
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::fmt;
@@ -120,6 +120,11 @@ impl Transport for Command {
 
     fn hung_up(&self) -> bool {
         self.socket.hung_up()
+    }
+
+    /// Up to the command: what it makes of it is its affair, as ssh's encryption is.
+    fn privacy(&self) -> Privacy {
+        Privacy::Private
     }
 
     fn connects_to(&self) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! Any byte stream of tokio's, such as one that a program has made itself. No descriptors travel over it.
 
-use super::{Outgoing, Transport, Want};
+use super::{Outgoing, Privacy, Transport, Want};
 use bytes::{BufMut, BytesMut};
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,15 +13,18 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use virtwire_proto::packet::Descriptor;
 
 /// A byte stream that only the driver reads and writes.
-pub(crate) struct AnyIo<T>(Mutex<Pin<Box<T>>>);
+pub(crate) struct AnyIo<T> {
+    io: Mutex<Pin<Box<T>>>,
+    privacy: Privacy,
+}
 
 impl<T> AnyIo<T> {
-    pub(crate) fn new(io: T) -> Self {
-        Self(Mutex::new(Box::pin(io)))
+    pub(crate) fn new(io: T, privacy: Privacy) -> Self {
+        Self { io: Mutex::new(Box::pin(io)), privacy }
     }
 
     fn lock(&self) -> MutexGuard<'_, Pin<Box<T>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.io.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,5 +66,9 @@ impl<T: AsyncRead + AsyncWrite + Send> Transport for AnyIo<T> {
 
     fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.lock().as_mut().poll_flush(cx)
+    }
+
+    fn privacy(&self) -> Privacy {
+        self.privacy
     }
 }

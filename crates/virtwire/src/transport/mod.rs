@@ -56,6 +56,11 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
         Poll::Ready(Ok(()))
     }
 
+    /// Whether others can read along.
+    fn privacy(&self) -> Privacy {
+        Privacy::Unknown
+    }
+
     /// Whether the peer has closed, seen without reading what it sent before. A transport that cannot see it
     /// says no.
     fn hung_up(&self) -> bool {
@@ -66,6 +71,18 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
     fn connects_to(&self) -> Option<&str> {
         None
     }
+}
+
+/// Whether others can read what a transport carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "sasl"), expect(dead_code, reason = "only SASL asks"))]
+pub(crate) enum Privacy {
+    /// Everybody on the way can.
+    Public,
+    /// It is somebody else's stream, and nothing is known of it.
+    Unknown,
+    /// Nobody can: it stays on this machine or is encrypted.
+    Private,
 }
 
 /// What a read is for.

@@ -1,6 +1,6 @@
 //! Sockets, read and written without waiting: UNIX sockets, over which descriptors travel, and TCP.
 
-use super::{Outgoing, Transport, Want};
+use super::{Outgoing, Privacy, Transport, Want};
 use bytes::{BufMut, BytesMut};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -22,6 +22,7 @@ pub(crate) struct Socket<S>(pub(crate) S);
 
 /// What tokio's sockets have in common.
 pub(crate) trait Watched: AsFd + fmt::Debug + Send + Sync {
+    const PRIVACY: Privacy;
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<Result<()>>;
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<Result<()>>;
     fn attempt<R>(&self, interest: Interest, action: impl FnOnce() -> Result<R>) -> Result<R>;
@@ -29,8 +30,9 @@ pub(crate) trait Watched: AsFd + fmt::Debug + Send + Sync {
 }
 
 macro_rules! watched {
-    ($($socket:ty),*) => {$(
+    ($($socket:ty: $privacy:ident),*) => {$(
         impl Watched for $socket {
+            const PRIVACY: Privacy = Privacy::$privacy;
             fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
                 self.poll_read_ready(cx)
             }
@@ -47,7 +49,7 @@ macro_rules! watched {
     )*};
 }
 
-watched!(TcpStream, UnixStream);
+watched!(TcpStream: Public, UnixStream: Private);
 
 impl<S: Watched> Transport for Socket<S> {
     fn poll_read(
@@ -93,6 +95,10 @@ impl<S: Watched> Transport for Socket<S> {
                 result => return Poll::Ready(result),
             }
         }
+    }
+
+    fn privacy(&self) -> Privacy {
+        S::PRIVACY
     }
 
     fn hung_up(&self) -> bool {

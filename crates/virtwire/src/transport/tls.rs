@@ -1,6 +1,6 @@
 //! TLS over TCP: one session, which reads and writes share, behind a lock that nobody waits under.
 
-use super::{Outgoing, Transport, Want};
+use super::{Outgoing, Privacy, Transport, Want};
 use bytes::{Buf, BufMut, BytesMut};
 use rustls::ClientConnection;
 use std::collections::VecDeque;
@@ -204,6 +204,10 @@ impl Transport for Tls {
     #[cfg(unix)]
     fn hung_up(&self) -> bool {
         super::stream::hung_up(&self.socket)
+    }
+
+    fn privacy(&self) -> Privacy {
+        Privacy::Private
     }
 }
 

@@ -11,7 +11,7 @@ pub(super) async fn connect(uri: Option<&Uri>) -> Result<Arc<dyn Transport>> {
     #[cfg(unix)]
     return Ok(Arc::new(crate::transport::Socket(socket)));
     #[cfg(not(unix))]
-    return Ok(Arc::new(crate::transport::AnyIo::new(socket)));
+    return Ok(Arc::new(crate::transport::AnyIo::new(socket, crate::transport::Privacy::Public)));
 }
 
 /// A port of a host.
