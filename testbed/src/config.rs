@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::daemon::Daemon;
 use crate::error::{Context, Error, Result};
+use crate::sasl::Sasl;
 
 /// What to start a [`Daemon`](crate::Daemon) with. The default: the test driver alone, UNIX sockets without
 /// authentication.
@@ -14,6 +15,7 @@ use crate::error::{Context, Error, Result};
 pub struct Config {
     pub(crate) drivers: Drivers,
     pub(crate) tcp: bool,
+    pub(crate) sasl: Option<Sasl>,
     pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) network: Option<Arc<File>>,
     settings: BTreeMap<String, Setting>,
@@ -65,6 +67,13 @@ impl Config {
         Ok(self)
     }
 
+    /// Asks clients for SASL.
+    #[must_use]
+    pub fn sasl(mut self, sasl: Sasl) -> Self {
+        self.sasl = Some(sasl);
+        self
+    }
+
     /// Sets `name` in libvirtd.conf, in place of what the testbed sets there itself.
     #[must_use]
     pub fn set(mut self, name: &str, value: impl Into<Setting>) -> Self {
@@ -81,6 +90,7 @@ impl Config {
 
     /// The text of libvirtd.conf for a daemon that lives below `folder`.
     pub(crate) fn render(&self, folder: &str) -> Result<String> {
+        let asked = if self.sasl.is_some() { "sasl" } else { "none" };
         let mut settings = BTreeMap::from([
             ("unix_sock_dir".to_owned(), Setting::from(format!("{folder}/run"))),
             ("unix_sock_group".to_owned(), "root".into()),
@@ -89,8 +99,8 @@ impl Config {
             ("unix_sock_admin_perms".to_owned(), "0700".into()),
             // Distributions build with polkit as the default, which nothing answers here.
             ("auth_unix_ro".to_owned(), "none".into()),
-            ("auth_unix_rw".to_owned(), "none".into()),
-            ("auth_tcp".to_owned(), "none".into()),
+            ("auth_unix_rw".to_owned(), asked.into()),
+            ("auth_tcp".to_owned(), asked.into()),
             ("listen_tls".to_owned(), false.into()),
             ("listen_tcp".to_owned(), self.tcp.into()),
             ("listen_addr".to_owned(), "127.0.0.1".into()),

@@ -277,6 +277,10 @@ fn prepare(testbed: &Testbed, config: &Config, folder: &Path) -> Result<()> {
     }
     make_folder(&folder.join("run"))?;
     make_folder(&folder.join("drivers"))?;
+    if let Some(sasl) = &config.sasl {
+        make_folder(&folder.join("sasl"))?;
+        sasl.prepare(root, &folder.join("sasl"))?;
+    }
     let text = folder.to_str().ok_or_else(|| Error::new("the path of /tmp is not UTF-8"))?;
     write(&folder.join("libvirtd.conf"), &config.render(text)?)?;
     // Without it, what the user set for libvirt's clients would count.
@@ -349,6 +353,9 @@ fn spawn(root: &Root, config: &Config, folder: &Path) -> Result<Child> {
         command.arg("--net");
     }
     root.set_environment(&mut command);
+    if config.sasl.is_some() {
+        command.env("SASL_CONF_PATH", folder.join("sasl"));
+    }
     command.envs(config.environment.iter().map(|(name, value)| (name, value)));
     if config.drivers != Drivers::All {
         command.env("LIBVIRT_DRIVER_DIR", folder.join("drivers"));

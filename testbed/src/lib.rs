@@ -38,6 +38,7 @@ mod process;
 mod reaper;
 mod recorder;
 mod root;
+mod sasl;
 mod testbed;
 
 pub use config::{Config, Drivers, Setting};
@@ -49,4 +50,5 @@ pub use node::{node_xml, tiny_guest_xml};
 pub use process::{Signal, pids_naming, run, run_for, wait_until};
 pub use recorder::{Recorder, Recording};
 pub use root::Root;
+pub use sasl::Sasl;
 pub use testbed::{Testbed, Tool, Version};

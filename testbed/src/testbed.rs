@@ -90,6 +90,12 @@ impl Testbed {
                     && self.library("wireshark/plugins/*/epan/libvirt.so").is_some()
             }
             Tool::Python => self.root.outside("/usr/lib/python3/dist-packages/libvirt.py").is_file(),
+            Tool::Sasl => {
+                self.root.has_program("saslpasswd2")
+                    && ["scram", "digestmd5", "crammd5", "plain", "anonymous", "sasldb"]
+                        .iter()
+                        .all(|module| self.library(&format!("sasl2/lib{module}.so")).is_some())
+            }
             Tool::Qemu => {
                 ["qemu-system-x86_64", "qemu-img", "ip"].iter().all(|name| self.root.has_program(name))
                     && self.library("libvirt/connection-driver/libvirt_driver_qemu.so").is_some()
@@ -155,6 +161,8 @@ pub enum Tool {
     Tshark,
     /// The distribution's Python with libvirt's module.
     Python,
+    /// Cyrus SASL's modules, and its program for users.
+    Sasl,
     /// QEMU for x86-64 with its tool for images, libvirt's driver for it, and `ip`.
     Qemu,
 }
@@ -164,6 +172,7 @@ impl fmt::Display for Tool {
         f.write_str(match self {
             Self::Tshark => "tshark with libvirt's dissector",
             Self::Python => "python3 with libvirt's module",
+            Self::Sasl => "Cyrus SASL's modules and saslpasswd2",
             Self::Qemu => "QEMU with libvirt's driver",
         })
     }

@@ -23,7 +23,14 @@ const MIRROR: &str = "VIRTWIRE_DEBIAN_MIRROR";
 const DAEMON: [&str; 2] = ["libvirt-daemon", "libvirt-clients"];
 
 /// What single tests need beside it.
-const TOOLS: [&str; 3] = ["python3-libvirt", "tshark", "libvirt-wireshark"];
+const TOOLS: [&str; 6] = [
+    "python3-libvirt",
+    "tshark",
+    "libvirt-wireshark",
+    "sasl2-bin",
+    "libsasl2-modules",
+    "libsasl2-modules-db",
+];
 
 /// What guests need, in the order in which it is installed. The emulator comes first and alone: where a newer qemu-utils
 /// is installed from elsewhere, apt refuses to install both at once, but replaces the one and can then install the other.
@@ -414,7 +421,7 @@ impl<'a> Apt<'a> {
 
 /// Says which tools are missing, and with them their tests.
 fn report_tools(testbed: &Testbed) {
-    for tool in [Tool::Tshark, Tool::Python, Tool::Qemu] {
+    for tool in [Tool::Tshark, Tool::Python, Tool::Sasl, Tool::Qemu] {
         if !testbed.has(tool) {
             say(&format!("without {tool}: the tests that need it are left out"));
         }
