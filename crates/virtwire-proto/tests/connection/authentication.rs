@@ -299,7 +299,9 @@ fn sasl_without_a_layer() {
             let ret = pair.client.result(serial).unwrap().decode::<AuthSaslStepArgs>().unwrap();
             assert_eq!((ret.complete, ret.nil), (1, 1));
             pair.client.no_event();
+            assert!(pair.client.is_held());
             pair.client.authenticated(None);
+            assert!(!pair.client.is_held());
             pair.run();
             assert!(pair.client.event().is_some(), "what came behind the last step was held");
             still_works(pair);

@@ -3,7 +3,6 @@
 use super::credentials::Credentials;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -48,30 +47,23 @@ impl Places {
             let file = AuthConf::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
             let found = file.look_up(host).map_err(|error| format!("{}: {error}", path.display()))?;
             return Ok(match found {
-                Some(credentials) => Found { credentials, place: format!("of {}", path.display()) },
-                None => Found {
-                    credentials: Credentials::default(),
-                    place: format!(
-                        "(looked in {}: neither [auth-libvirt-{host}] nor [auth-libvirt-default] is there)",
-                        path.display()
-                    ),
-                },
+                Some(credentials) => Found::Credentials { credentials, path: path.clone() },
+                None => {
+                    let groups = format!("neither [auth-libvirt-{host}] nor [auth-libvirt-default]");
+                    Found::Nothing { why: format!("{} has {groups}", path.display()) }
+                }
             });
         }
-        let mut place = "(no such file: ".to_owned();
-        for (index, path) in self.paths.iter().enumerate() {
-            write!(place, "{}{}", if index == 0 { "" } else { ", " }, path.display()).ok();
-        }
-        Ok(Found { credentials: Credentials::default(), place: place + ")" })
+        let paths: Vec<_> = self.paths.iter().map(|path| path.display().to_string()).collect();
+        Ok(Found::Nothing { why: format!("none are given, and there is no {}", paths.join(" and no ")) })
     }
 }
 
-/// What was found, and where was looked.
+/// What there is about a host.
 #[derive(Debug)]
-pub(super) struct Found {
-    pub(super) credentials: Credentials,
-    /// In the words of an error behind "credentials".
-    pub(super) place: String,
+pub(super) enum Found {
+    Credentials { credentials: Credentials, path: PathBuf },
+    Nothing { why: String },
 }
 
 /// A file's groups.
@@ -260,8 +252,12 @@ credentials=none
         let other = folder.path().join("other");
         std::fs::write(&other, FILE).unwrap();
         let places = Places { paths: vec![missing.clone(), other.clone()], named: false };
-        assert_eq!(places.look_up("h").unwrap().credentials.name(), Some("fred"));
+        let Found::Credentials { credentials, path } = places.look_up("h").unwrap() else {
+            panic!("they are there")
+        };
+        assert_eq!((credentials.name(), path), (Some("fred"), other));
         let none = Places { paths: vec![missing.clone()], named: false }.look_up("h").unwrap();
-        assert_eq!(none.place, format!("(no such file: {})", missing.display()));
+        let Found::Nothing { why } = none else { panic!("{none:?}") };
+        assert_eq!(why, format!("none are given, and there is no {}", missing.display()));
     }
 }

@@ -120,12 +120,12 @@ impl Credentials {
         self
     }
 
-    /// What lacks of name and password.
-    pub(super) fn lacks(&self) -> &'static str {
+    /// What there is not, of name and password.
+    pub(super) fn lack(&self) -> &'static str {
         match (&self.name, &self.password) {
-            (None, None) => "a user name and a password",
-            (None, Some(_)) => "a user name",
-            _ => "a password",
+            (None, None) => "neither",
+            (None, Some(_)) => "no user name",
+            _ => "no password",
         }
     }
 }

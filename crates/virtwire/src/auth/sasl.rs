@@ -1,7 +1,7 @@
 //! SASL over libvirt's procedures: the mechanisms are asked for, one is started, and steps follow until both sides
 //! have said all.
 
-use super::auth_conf::Places;
+use super::auth_conf::{Found, Places};
 use super::credentials::{CredentialRequest, Credentials, Source};
 use super::mechanism::{Candidates, Choice, Mechanism, MechanismError, Needs, Setting};
 use super::{Caller, refused};
@@ -46,13 +46,16 @@ impl Settings {
         let offered = caller.call(&remote::AuthSaslInitArgs).await.map_err(refused)?.mechlist;
         let candidates = Candidates::new(&offered.to_string_lossy(), self.mechanism.as_deref(), self.privacy)
             .map_err(|error| Error::Authentication(format!("SASL: {error}")))?;
-        let (credentials, place) = self.credentials(&candidates).await?;
+        let (credentials, origin) = self.credentials(&candidates).await?;
         let Some(choice) = candidates.choose(&credentials) else {
-            return Err(Error::Authentication(format!(
-                "{} takes a user name and a password, and the credentials {place} have not {}",
-                candidates.names().join(" or "),
-                credentials.lacks(),
-            )));
+            let why = match origin {
+                Origin::Nobody => String::new(),
+                Origin::Program => format!("the program gives {}", credentials.lack()),
+                Origin::File(path) => format!("{} gives {}", path.display(), credentials.lack()),
+                Origin::Nowhere { why } => why,
+            };
+            let names = candidates.names().join(" or ");
+            return Err(Error::Authentication(format!("{names} takes a user name and a password: {why}")));
         };
         let setting = Setting { credentials: &credentials, host: &self.host, privacy: self.privacy };
         let mechanism = choice.begin(&setting).map_err(|error| failed(choice, &error))?;
@@ -61,12 +64,12 @@ impl Settings {
         Ok(())
     }
 
-    /// The credentials that there are, and where they come from, in the words of an error.
-    async fn credentials(&self, candidates: &Candidates) -> Result<(Credentials, String)> {
-        let (credentials, place) = match &self.source {
-            Source::Given(credentials) => (credentials.clone(), "that the program gives".to_owned()),
+    /// The credentials that there are, and where they come from.
+    async fn credentials(&self, candidates: &Candidates) -> Result<(Credentials, Origin)> {
+        let (credentials, origin) = match &self.source {
+            Source::Given(credentials) => (credentials.clone(), Origin::Program),
             // Nobody is troubled for what is not needed.
-            _ if candidates.needs() == Needs::Nothing => (Credentials::default(), String::new()),
+            _ if candidates.needs() == Needs::Nothing => (Credentials::default(), Origin::Nobody),
             Source::Asked(ask) => {
                 let request = CredentialRequest {
                     host: self.host.clone(),
@@ -76,16 +79,30 @@ impl Settings {
                 let credentials = ask(request).await.map_err(|error| {
                     Error::Authentication(format!("the program gives no credentials: {error}"))
                 })?;
-                (credentials, "that the program gives".to_owned())
+                (credentials, Origin::Program)
             }
             Source::Files => {
                 let places = Places::new(self.auth_file.as_deref(), |name| std::env::var_os(name));
-                let found = places.look_up(&self.host).map_err(Error::Authentication)?;
-                (found.credentials, found.place)
+                match places.look_up(&self.host).map_err(Error::Authentication)? {
+                    Found::Credentials { credentials, path } => (credentials, Origin::File(path)),
+                    Found::Nothing { why } => (Credentials::default(), Origin::Nowhere { why }),
+                }
             }
         };
-        Ok((credentials.or_user(self.user.as_deref()), place))
+        Ok((credentials.or_user(self.user.as_deref()), origin))
     }
+}
+
+/// Where credentials come from.
+enum Origin {
+    /// Nobody was asked.
+    Nobody,
+    Program,
+    File(PathBuf),
+    /// There are none.
+    Nowhere {
+        why: String,
+    },
 }
 
 /// The file of credentials that a URI names.
@@ -126,7 +143,8 @@ impl Exchange<'_> {
             let answer;
             (mechanism, answer) = self.compute(mechanism, step.data.unwrap_or_default()).await?;
             if step.complete {
-                if mechanism.done() {
+                // An answer that nobody waits for has convinced nobody.
+                if mechanism.done() && answer.is_none() {
                     return Ok(mechanism.layer());
                 }
                 let error = "the daemon says that all is done before it is";

@@ -2,6 +2,9 @@
 //! opening by itself and leaves the rest to the test.
 #![allow(dead_code, reason = "each test target uses its own part")]
 
+#[cfg(feature = "sasl")]
+pub(crate) mod digest;
+
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::sync::Arc;
