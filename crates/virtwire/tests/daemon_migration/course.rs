@@ -38,11 +38,11 @@ async fn is_told_on_both_sides(hosts: &Hosts<'_>) -> Result<(), Failed> {
     // Newer hypervisors say how they end, too.
     rest.retain(|event| event != "SHUTDOWN HOST");
     assert_eq!(rest, ["SUSPENDED MIGRATED", "STOPPED MIGRATED", "job done"]);
-    // The first pass takes all of the memory, and each one more what was changed meanwhile.
-    assert!(!iterations.is_empty());
-    for (event, number) in iterations.iter().zip(1..) {
-        assert_eq!(*event, format!("pass {number}"));
-    }
+    // The first pass takes all of the memory, and each one more what was changed meanwhile. Newer hypervisors do not tell
+    // of the first.
+    let numbers: Vec<i32> = iterations.iter().map(|event| event[5..].parse()).collect::<Result<_, _>>()?;
+    assert!(matches!(numbers[..], [1 | 2, ..]), "{numbers:?}");
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
     let told = until(&mut there, "RESUMED").await?;
     assert_eq!(told.last().map(String::as_str), Some("RESUMED MIGRATED"));
     assert_eq!(told.first().map(String::as_str), Some("STARTED MIGRATED"));

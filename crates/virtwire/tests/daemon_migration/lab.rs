@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
-use virtwire::enums::{DomainJobType, DomainState};
+use virtwire::enums::{DomainJobType, DomainState, ErrorNumber};
 use virtwire::flags::*;
 use virtwire::proto::names::job;
 use virtwire::proto::typed_params::TypedParamsExt;
-use virtwire::{Chunk, Connection, Domain, MigrateParams};
+use virtwire::{Chunk, Connection, Domain, MigrateParams, Stream};
 use virtwire_testbed::{Config, Daemon, Drivers, Failed, Testbed, make_guest_disk};
 
 /// How long anything may take that is waited for.
@@ -216,9 +216,26 @@ pub(crate) async fn under_way(domain: &Domain) -> Result<(), Failed> {
     }
 }
 
+/// Its console, once nobody else has it: one that was dropped is given up a moment later. Not with the flag `FORCE`: a
+/// daemon that ends a stream by it while its own client does forgets that one of the client's requests is over, and
+/// after a few reads no more from it.
+async fn console(domain: &Domain) -> Result<Stream, Failed> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        match domain.open_console(None, DomainConsoleFlags::empty()).await {
+            Err(error)
+                if error.code() == Some(ErrorNumber::OPERATION_FAILED) && Instant::now() < deadline =>
+            {
+                sleep(Duration::from_millis(20)).await;
+            }
+            other => return Ok(other?),
+        }
+    }
+}
+
 /// That the guest answers: that it lives, and not only its process.
 async fn echoes(domain: &Domain) -> Result<(), Failed> {
-    let mut console = domain.open_console(None, DomainConsoleFlags::FORCE).await?;
+    let mut console = console(domain).await?;
     let deadline = Instant::now() + LIMIT;
     while Instant::now() < deadline {
         // Nothing of the greeting, which it may just be writing. It may not have come so far as to read.
@@ -237,7 +254,7 @@ async fn echoes(domain: &Domain) -> Result<(), Failed> {
 /// Writes a byte that the guest answers.
 pub(crate) async fn tell(domain: &Domain, byte: u8) -> Result<(), Failed> {
     echoes(domain).await?;
-    let mut console = domain.open_console(None, DomainConsoleFlags::FORCE).await?;
+    let mut console = console(domain).await?;
     console.send(vec![byte]).await?;
     let told = async {
         loop {

@@ -10,11 +10,15 @@ use virtwire_testbed::{Failed, Version};
 const LIMIT: Duration = Duration::from_secs(40);
 
 /// What no test can make a real daemon tell; scripted daemons do, in `event_classes.rs`.
-const UNSEEN: [(DomainEventId, &str); 4] = [
+const UNSEEN: [(DomainEventId, &str); 5] = [
     (DomainEventId::CONTROL_ERROR, "needs a QEMU that breaks the protocol of its own monitor"),
     (DomainEventId::MEMORY_FAILURE, "needs KVM and memory of the host's that fails"),
     (DomainEventId::MEMORY_DEVICE_SIZE_CHANGE, "needs a driver for virtio-mem in the guest"),
     (DomainEventId::NIC_MAC_CHANGE, "needs a driver for virtio-net in the guest"),
+    (
+        DomainEventId::VCPU_REMOVED,
+        "needs KVM: QEMU keeps a processor that it emulates, even when the guest ejects it",
+    ),
 ];
 
 /// Since when some are there.
