@@ -17,6 +17,9 @@ usage: cargo xtask COMMAND
 
   bench codec [-- CRITERION ARGUMENTS]
         runs the benchmark and prints how it compares with its peer and with a plain copy of the same bytes
+  bench client [--rounds N] [ROW...]
+        measures the client beside libvirt's C library, on a real libvirtd and on a server that does no work, and
+        prints how they compare; only the rows that contain one of the texts, if any is given
   codegen [--check]
         writes the generated code from protocol/, or fails where what is committed is not current
   cross-check [--source TREE [--delta FILE]] [--fields FILE --values FILE]

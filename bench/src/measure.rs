@@ -1,0 +1,65 @@
+//! What is measured of this process, and how it is told: a line `name value` each.
+
+use anyhow::{Context, Result};
+use rustix::time::{ClockId, clock_gettime};
+use std::time::{Duration, Instant};
+
+/// Time on the clock and on the processor, from its making on.
+pub(crate) struct Watch {
+    started: Instant,
+    processor: Duration,
+}
+
+impl Watch {
+    pub(crate) fn start() -> Self {
+        Self { processor: processor_time(), started: Instant::now() }
+    }
+
+    /// Tells the rate of `count` things done since the start, and the processor time of each.
+    pub(crate) fn tell_rate(&self, count: usize) {
+        let elapsed = self.started.elapsed().as_secs_f64();
+        let processor = (processor_time() - self.processor).as_secs_f64();
+        tell("rate", count as f64 / elapsed);
+        tell("cpu", processor / count as f64);
+    }
+
+    /// Tells how long it has been.
+    pub(crate) fn tell_seconds(&self) {
+        tell("seconds", self.started.elapsed().as_secs_f64());
+    }
+}
+
+/// What all threads of this process have used up.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::ProcessCPUTime).try_into().unwrap_or_default()
+}
+
+pub(crate) fn tell(name: &str, value: f64) {
+    println!("{name} {value:e}");
+}
+
+/// Tells the median of durations.
+pub(crate) fn tell_median(mut durations: Vec<Duration>) {
+    durations.sort_unstable();
+    if let Some(median) = durations.get(durations.len() / 2) {
+        tell("seconds", median.as_secs_f64());
+    }
+}
+
+/// The memory that this process has in use, in bytes.
+pub(crate) fn memory() -> Result<f64> {
+    // Unlike VmRSS of `status`, this is counted when it is asked for.
+    Ok(number_in("/proc/self/smaps_rollup", "Rss")? * 1024.0)
+}
+
+/// How many threads this process has.
+pub(crate) fn threads() -> Result<f64> {
+    number_in("/proc/self/status", "Threads")
+}
+
+fn number_in(file: &str, name: &str) -> Result<f64> {
+    let text = std::fs::read_to_string(file).with_context(|| file.to_owned())?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let number = value.and_then(|value| value.split_whitespace().next()?.parse().ok());
+    number.with_context(|| format!("no {name} in {file}"))
+}
