@@ -69,7 +69,7 @@ async fn calls(uri: &str, cap: &str, tasks: usize, count: usize) -> Result<()> {
     let connection = builder.open().await?;
     let domain = first_domain(&connection).await?;
     let each = count / tasks;
-    let watch = Watch::start();
+    let watch = Watch::start()?;
     let tasks: Vec<_> = (0..tasks)
         .map(|_| {
             let domain = domain.clone();
@@ -85,8 +85,7 @@ async fn calls(uri: &str, cap: &str, tasks: usize, count: usize) -> Result<()> {
     for task in tasks {
         task.await??;
     }
-    watch.tell_rate(count);
-    Ok(())
+    watch.tell_rate(count)
 }
 
 async fn list(uri: &str, count: usize) -> Result<()> {
@@ -113,7 +112,7 @@ async fn volume(uri: &str) -> Result<StorageVol> {
 async fn download(uri: &str, into_buffer: bool) -> Result<()> {
     let volume = volume(uri).await?;
     tokio::spawn(async move {
-        let watch = Watch::start();
+        let watch = Watch::start()?;
         let mut stream = volume.download(0, 0, StorageVolDownloadFlags::empty()).await?;
         let mut total = 0;
         if into_buffer {
@@ -133,8 +132,7 @@ async fn download(uri: &str, into_buffer: bool) -> Result<()> {
                 }
             }
         }
-        watch.tell_rate(total);
-        anyhow::Ok(())
+        watch.tell_rate(total)
     })
     .await?
 }
@@ -143,7 +141,7 @@ async fn upload(uri: &str, out_of_buffer: bool) -> Result<()> {
     let volume = volume(uri).await?;
     tokio::spawn(async move {
         let piece = Bytes::from(vec![7; PIECE_LEN]);
-        let watch = Watch::start();
+        let watch = Watch::start()?;
         let mut stream = volume.upload(0, 0, StorageVolUploadFlags::empty()).await?;
         let mut left = UPLOAD_LEN;
         while left > 0 {
@@ -157,8 +155,7 @@ async fn upload(uri: &str, out_of_buffer: bool) -> Result<()> {
             }
         }
         stream.finish().await?;
-        watch.tell_rate(UPLOAD_LEN);
-        anyhow::Ok(())
+        watch.tell_rate(UPLOAD_LEN)
     })
     .await?
 }
@@ -171,7 +168,7 @@ async fn idle(uri: &str, count: usize, tasks: usize, keepalive: usize) -> Result
     let none = memory()?;
     let first = builder.clone().open().await?;
     let one = memory()?;
-    let watch = Watch::start();
+    let watch = Watch::start()?;
     let left = Arc::new(AtomicUsize::new(count));
     let tasks: Vec<_> = (0..tasks)
         .map(|_| {

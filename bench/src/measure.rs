@@ -1,7 +1,6 @@
 //! What is measured of this process, and how it is told: a line `name value` each.
 
 use anyhow::{Context, Result};
-use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, Instant};
 
 /// Time on the clock and on the processor, from its making on.
@@ -11,16 +10,17 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn start() -> Self {
-        Self { processor: processor_time(), started: Instant::now() }
+    pub(crate) fn start() -> Result<Self> {
+        Ok(Self { processor: processor_time()?, started: Instant::now() })
     }
 
     /// Tells the rate of `count` things done since the start, and the processor time of each.
-    pub(crate) fn tell_rate(&self, count: usize) {
+    pub(crate) fn tell_rate(&self, count: usize) -> Result<()> {
         let elapsed = self.started.elapsed().as_secs_f64();
-        let processor = (processor_time() - self.processor).as_secs_f64();
+        let processor = (processor_time()? - self.processor).as_secs_f64();
         tell("rate", count as f64 / elapsed);
         tell("cpu", processor / count as f64);
+        Ok(())
     }
 
     /// Tells how long it has been.
@@ -29,9 +29,16 @@ impl Watch {
     }
 }
 
-/// What all threads of this process have used up.
-fn processor_time() -> Duration {
-    clock_gettime(ClockId::ProcessCPUTime).try_into().unwrap_or_default()
+/// What this process's threads have used up; none of them ends while it is measured.
+fn processor_time() -> Result<Duration> {
+    let mut nanoseconds = 0;
+    for thread in std::fs::read_dir("/proc/self/task").context("/proc/self/task")? {
+        let file = thread?.path().join("schedstat");
+        let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        let spent = text.split(' ').next().and_then(|word| word.parse::<u64>().ok());
+        nanoseconds += spent.with_context(|| format!("no number in {}", file.display()))?;
+    }
+    Ok(Duration::from_nanos(nanoseconds))
 }
 
 pub(crate) fn tell(name: &str, value: f64) {

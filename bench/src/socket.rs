@@ -24,7 +24,7 @@ pub(crate) fn run(path: &str, depth: usize, count: usize) -> Result<()> {
     let dom = all.domains.into_iter().next().context("there is no domain")?;
     let call = encode(&remote::DomainGetInfoArgs { dom })?;
 
-    let watch = Watch::start();
+    let watch = Watch::start()?;
     let mut serial = 0_u32;
     let (mut sent, mut answered) = (0, 0);
     let mut out = Vec::new();
@@ -58,8 +58,7 @@ pub(crate) fn run(path: &str, depth: usize, count: usize) -> Result<()> {
         read.copy_within(at..len, 0);
         len -= at;
     }
-    watch.tell_rate(count);
-    Ok(())
+    watch.tell_rate(count)
 }
 
 fn encode<C: Call>(args: &C) -> Result<BytesMut> {
