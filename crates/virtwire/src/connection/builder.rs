@@ -88,6 +88,9 @@ impl Builder {
     /// Sets how many calls the daemon may be working on at once; further ones wait here for their turn. Otherwise it
     /// is 4: at 5, libvirtd's `max_client_requests` unless it is configured, it stops reading, and hangs up on a
     /// client whose signs of life it then does not see.
+    ///
+    /// A daemon whose libvirtd.conf has more of `max_client_requests` takes one less than that here. It works on as many
+    /// at once as it has workers: `min_workers` from the start, and `max_workers` at most.
     pub fn max_calls_in_flight(mut self, max: usize) -> Self {
         self.max_calls_in_flight = max;
         self
