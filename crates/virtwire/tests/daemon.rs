@@ -205,7 +205,8 @@ fn a_killed_daemon_fails_all_that_is_pending(testbed: &Testbed) -> Result<(), Fa
         }
         assert!(events.next().await.ok_or("its end")?.unwrap_err().is_closed());
         assert!(events.next().await.is_none());
-        assert!(killed.elapsed() < Duration::from_secs(1));
+        // A guard against hanging; `daemon_deaths` says how long it takes.
+        assert!(killed.elapsed() < Duration::from_secs(10));
         Ok(())
     })
 }
@@ -234,7 +235,7 @@ fn a_frozen_daemon_counts_as_dead(testbed: &Testbed) -> Result<(), Failed> {
         let begin = std::time::Instant::now();
         let error = connection.hostname().await.unwrap_err();
         assert!(matches!(error, Error::Closed { reason: CloseReason::Keepalive { .. }, .. }), "{error:?}");
-        assert!(begin.elapsed() > second * 2 && begin.elapsed() < second * 4, "{:?}", begin.elapsed());
+        assert!(begin.elapsed() > second * 2, "{:?}", begin.elapsed());
         assert!(events.next().await.ok_or("its end")?.unwrap_err().is_closed());
         daemon.kill(Signal::CONT)?;
         Ok(())
