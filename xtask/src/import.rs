@@ -113,6 +113,8 @@ type Corrections = IndexMap<String, IndexMap<String, Correction>>;
 struct Correction {
     /// The symbol of the API that it came with.
     since_of: Option<String>,
+    /// The version that it came with, where no symbol of the API says so.
+    since: Option<String>,
     stream: Option<Stream>,
     stream_parameter: Option<u8>,
     /// Enums of arguments that the API XML does not name.
@@ -306,9 +308,13 @@ fn procedure(source: &Source, program: &Program, enumerator: xdr::Enumerator) ->
 fn correct(program: &mut Program, name: &str, correction: &Correction, api: &Api) -> Result<()> {
     let procedure = program.procedures.iter_mut().find(|of| of.name == name);
     let procedure = procedure.with_context(|| format!("{} has no {name}", program.name))?;
-    if let Some(symbol) = &correction.since_of {
+    let of_symbol = correction
+        .since_of
+        .as_ref()
+        .map(|symbol| api.since(symbol).map(str::to_owned).with_context(|| format!("no symbol {symbol}")));
+    if let Some(since) = of_symbol.transpose()?.or_else(|| correction.since.clone()) {
         ensure!(procedure.since.is_none(), "{name} needs no correction of its version any more");
-        procedure.since = Some(api.since(symbol).with_context(|| format!("no symbol {symbol}"))?.to_owned());
+        procedure.since = Some(since);
     }
     if correction.stream.is_some() {
         ensure!(procedure.stream.is_none(), "{name} needs no correction of its stream any more");

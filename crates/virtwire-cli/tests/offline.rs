@@ -99,7 +99,9 @@ fn procedures_are_all_there_with_the_keys_of_the_contract() {
     assert_eq!(find("storage_vol_download")["stream"], "read");
     assert_eq!(find("storage_vol_upload")["stream"], "write");
     assert_eq!(find("domain_event_callback_lifecycle")["kind"], "event");
-    assert_eq!(find("ping")["since"], Value::Null);
+    assert_eq!(find("ping")["since"], "0.9.8");
+    // Nothing says it.
+    assert_eq!(find("domain_append_log_file")["since"], Value::Null);
 }
 
 #[test]

@@ -12,6 +12,8 @@ pub use table::PROGRAM;
 
 /// The event `KEEPALIVE_PROC_PING` (1).
 ///
+/// Since libvirt 0.9.8.
+///
 /// It carries nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PingMsg;
@@ -31,6 +33,8 @@ impl Event for PingMsg {
 }
 
 /// The event `KEEPALIVE_PROC_PONG` (2).
+///
+/// Since libvirt 0.9.8.
 ///
 /// It carries nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -50,6 +50,8 @@ impl Xdr for Owner {
 }
 
 /// Calls `VIR_LOCK_SPACE_PROTOCOL_PROC_REGISTER` (1).
+///
+/// Since libvirt 1.0.2.
 #[doc(alias = "virLockSpaceProtocolRegisterArgs")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RegisterArgs {
@@ -79,6 +81,8 @@ impl Call for RegisterArgs {
 }
 
 /// Calls `VIR_LOCK_SPACE_PROTOCOL_PROC_RESTRICT` (2).
+///
+/// Since libvirt 1.0.2.
 #[doc(alias = "virLockSpaceProtocolRestrictArgs")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RestrictArgs {
@@ -104,6 +108,8 @@ impl Call for RestrictArgs {
 }
 
 /// Calls `VIR_LOCK_SPACE_PROTOCOL_PROC_NEW` (3).
+///
+/// Since libvirt 1.0.2.
 #[doc(alias = "virLockSpaceProtocolNewArgs")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NewArgs {
@@ -131,6 +137,8 @@ impl Call for NewArgs {
 }
 
 /// Calls `VIR_LOCK_SPACE_PROTOCOL_PROC_CREATE_RESOURCE` (4).
+///
+/// Since libvirt 1.0.2.
 #[doc(alias = "virLockSpaceProtocolCreateResourceArgs")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CreateResourceArgs {
@@ -162,6 +170,8 @@ impl Call for CreateResourceArgs {
 }
 
 /// Calls `VIR_LOCK_SPACE_PROTOCOL_PROC_DELETE_RESOURCE` (5).
+///
+/// Since libvirt 1.0.2.
 #[doc(alias = "virLockSpaceProtocolDeleteResourceArgs")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeleteResourceArgs {
@@ -193,6 +203,8 @@ impl Call for DeleteResourceArgs {
 }
 
 /// Calls `VIR_LOCK_SPACE_PROTOCOL_PROC_ACQUIRE_RESOURCE` (6).
+///
+/// Since libvirt 1.0.2.
 #[doc(alias = "virLockSpaceProtocolAcquireResourceArgs")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AcquireResourceArgs {
@@ -224,6 +236,8 @@ impl Call for AcquireResourceArgs {
 }
 
 /// Calls `VIR_LOCK_SPACE_PROTOCOL_PROC_RELEASE_RESOURCE` (7).
+///
+/// Since libvirt 1.0.2.
 #[doc(alias = "virLockSpaceProtocolReleaseResourceArgs")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReleaseResourceArgs {
@@ -255,6 +269,8 @@ impl Call for ReleaseResourceArgs {
 }
 
 /// Calls `VIR_LOCK_SPACE_PROTOCOL_PROC_CREATE_LOCKSPACE` (8).
+///
+/// Since libvirt 1.0.2.
 #[doc(alias = "virLockSpaceProtocolCreateLockSpaceArgs")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CreateLockSpaceArgs {

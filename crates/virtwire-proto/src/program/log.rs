@@ -76,6 +76,8 @@ impl Xdr for LogFilePosition {
 }
 
 /// Calls `VIR_LOG_MANAGER_PROTOCOL_PROC_DOMAIN_OPEN_LOG_FILE` (1).
+///
+/// Since libvirt 1.3.0.
 #[doc(alias = "virLogManagerProtocolDomainOpenLogFileArgs")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainOpenLogFileArgs {
@@ -131,6 +133,8 @@ impl Xdr for DomainOpenLogFileRet {
 }
 
 /// Calls `VIR_LOG_MANAGER_PROTOCOL_PROC_DOMAIN_GET_LOG_FILE_POSITION` (2).
+///
+/// Since libvirt 1.3.0.
 #[doc(alias = "virLogManagerProtocolDomainGetLogFilePositionArgs")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainGetLogFilePositionArgs {
@@ -178,6 +182,8 @@ impl Xdr for DomainGetLogFilePositionRet {
 }
 
 /// Calls `VIR_LOG_MANAGER_PROTOCOL_PROC_DOMAIN_READ_LOG_FILE` (3).
+///
+/// Since libvirt 1.3.0.
 #[doc(alias = "virLogManagerProtocolDomainReadLogFileArgs")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainReadLogFileArgs {

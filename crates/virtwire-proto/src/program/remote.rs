@@ -3329,7 +3329,7 @@ impl Xdr for ConnectGetHostnameRet {
 
 /// Calls `REMOTE_PROC_CONNECT_SUPPORTS_FEATURE` (60).
 ///
-/// Permissions: `connect:getattr`.
+/// Since libvirt 0.3.2. Permissions: `connect:getattr`.
 #[doc(alias = "remote_connect_supports_feature_args")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ConnectSupportsFeatureArgs {
@@ -5624,7 +5624,7 @@ impl Event for DomainEventLifecycleMsg {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE2` (108).
 ///
-/// Permissions: `domain:migrate`, `domain:start`, `domain:write`.
+/// Since libvirt 0.5.0. Permissions: `domain:migrate`, `domain:start`, `domain:write`.
 #[doc(alias = "remote_domain_migrate_prepare2_args")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainMigratePrepare2Args {
@@ -5689,7 +5689,7 @@ impl Xdr for DomainMigratePrepare2Ret {
 
 /// Calls `REMOTE_PROC_DOMAIN_MIGRATE_FINISH2` (109).
 ///
-/// Permissions: `domain:migrate`.
+/// Since libvirt 0.5.0. Permissions: `domain:migrate`.
 #[doc(alias = "remote_domain_migrate_finish2_args")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainMigrateFinish2Args {
@@ -15224,7 +15224,7 @@ impl Event for NetworkEventLifecycleMsg {
 
 /// Calls `REMOTE_PROC_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY` (316).
 ///
-/// Permissions: `connect:search_domains`. Filtered by: `domain:getattr`.
+/// Since libvirt 1.2.2. Permissions: `connect:search_domains`. Filtered by: `domain:getattr`.
 #[doc(alias = "remote_connect_domain_event_callback_register_any_args")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConnectDomainEventCallbackRegisterAnyArgs {
@@ -15277,7 +15277,7 @@ impl Xdr for ConnectDomainEventCallbackRegisterAnyRet {
 
 /// Calls `REMOTE_PROC_CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY` (317).
 ///
-/// Permissions: `connect:read`.
+/// Since libvirt 1.2.2. Permissions: `connect:read`.
 #[doc(alias = "remote_connect_domain_event_callback_deregister_any_args")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ConnectDomainEventCallbackDeregisterAnyArgs {
@@ -15304,6 +15304,8 @@ impl Call for ConnectDomainEventCallbackDeregisterAnyArgs {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_LIFECYCLE` (318).
+///
+/// Since libvirt 1.2.2.
 #[doc(alias = "remote_domain_event_callback_lifecycle_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackLifecycleMsg {
@@ -15331,6 +15333,8 @@ impl Event for DomainEventCallbackLifecycleMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_REBOOT` (319).
+///
+/// Since libvirt 1.2.2.
 #[doc(alias = "remote_domain_event_callback_reboot_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackRebootMsg {
@@ -15358,6 +15362,8 @@ impl Event for DomainEventCallbackRebootMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_RTC_CHANGE` (320).
+///
+/// Since libvirt 1.2.2.
 #[doc(alias = "remote_domain_event_callback_rtc_change_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackRtcChangeMsg {
@@ -15385,6 +15391,8 @@ impl Event for DomainEventCallbackRtcChangeMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_WATCHDOG` (321).
+///
+/// Since libvirt 1.2.2.
 #[doc(alias = "remote_domain_event_callback_watchdog_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackWatchdogMsg {
@@ -15412,6 +15420,8 @@ impl Event for DomainEventCallbackWatchdogMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_IO_ERROR` (322).
+///
+/// Since libvirt 1.2.2.
 #[doc(alias = "remote_domain_event_callback_io_error_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackIoErrorMsg {
@@ -15439,6 +15449,8 @@ impl Event for DomainEventCallbackIoErrorMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_GRAPHICS` (323).
+///
+/// Since libvirt 1.2.2.
 #[doc(alias = "remote_domain_event_callback_graphics_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackGraphicsMsg {
@@ -15466,6 +15478,8 @@ impl Event for DomainEventCallbackGraphicsMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_IO_ERROR_REASON` (324).
+///
+/// Since libvirt 1.2.2.
 #[doc(alias = "remote_domain_event_callback_io_error_reason_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackIoErrorReasonMsg {
@@ -15493,6 +15507,8 @@ impl Event for DomainEventCallbackIoErrorReasonMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_CONTROL_ERROR` (325).
+///
+/// Since libvirt 1.2.2.
 #[doc(alias = "remote_domain_event_callback_control_error_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackControlErrorMsg {
@@ -15520,6 +15536,8 @@ impl Event for DomainEventCallbackControlErrorMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_BLOCK_JOB` (326).
+///
+/// Since libvirt 1.2.2.
 #[doc(alias = "remote_domain_event_callback_block_job_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackBlockJobMsg {
@@ -15547,6 +15565,8 @@ impl Event for DomainEventCallbackBlockJobMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_DISK_CHANGE` (327).
+///
+/// Since libvirt 1.2.2.
 #[doc(alias = "remote_domain_event_callback_disk_change_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackDiskChangeMsg {
@@ -15574,6 +15594,8 @@ impl Event for DomainEventCallbackDiskChangeMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_TRAY_CHANGE` (328).
+///
+/// Since libvirt 1.2.2.
 #[doc(alias = "remote_domain_event_callback_tray_change_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackTrayChangeMsg {
@@ -15601,6 +15623,8 @@ impl Event for DomainEventCallbackTrayChangeMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_PMWAKEUP` (329).
+///
+/// Since libvirt 1.2.2.
 #[doc(alias = "remote_domain_event_callback_pmwakeup_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackPmwakeupMsg {
@@ -15631,6 +15655,8 @@ impl Event for DomainEventCallbackPmwakeupMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_PMSUSPEND` (330).
+///
+/// Since libvirt 1.2.2.
 #[doc(alias = "remote_domain_event_callback_pmsuspend_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackPmsuspendMsg {
@@ -15661,6 +15687,8 @@ impl Event for DomainEventCallbackPmsuspendMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_BALLOON_CHANGE` (331).
+///
+/// Since libvirt 1.2.2.
 #[doc(alias = "remote_domain_event_callback_balloon_change_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackBalloonChangeMsg {
@@ -15688,6 +15716,8 @@ impl Event for DomainEventCallbackBalloonChangeMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_PMSUSPEND_DISK` (332).
+///
+/// Since libvirt 1.2.2.
 #[doc(alias = "remote_domain_event_callback_pmsuspend_disk_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackPmsuspendDiskMsg {
@@ -15718,6 +15748,8 @@ impl Event for DomainEventCallbackPmsuspendDiskMsg {
 }
 
 /// The event `REMOTE_PROC_DOMAIN_EVENT_CALLBACK_DEVICE_REMOVED` (333).
+///
+/// Since libvirt 1.2.2.
 #[doc(alias = "remote_domain_event_callback_device_removed_msg")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DomainEventCallbackDeviceRemovedMsg {
@@ -17047,6 +17079,8 @@ impl Call for ConnectUnregisterCloseCallbackArgs {
 }
 
 /// The event `REMOTE_PROC_CONNECT_EVENT_CONNECTION_CLOSED` (362).
+///
+/// Since libvirt 1.3.2.
 #[doc(alias = "remote_connect_event_connection_closed_msg")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ConnectEventConnectionClosedMsg {

@@ -599,7 +599,7 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_CONNECT_SUPPORTS_FEATURE` (60).
+    /// Answers `REMOTE_PROC_CONNECT_SUPPORTS_FEATURE` (60). Since libvirt 0.3.2.
     fn connect_supports_feature(
         &self,
         client: &Client,
@@ -1015,7 +1015,7 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE2` (108).
+    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_PREPARE2` (108). Since libvirt 0.5.0.
     fn domain_migrate_prepare2(
         &self,
         client: &Client,
@@ -1024,7 +1024,7 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_FINISH2` (109).
+    /// Answers `REMOTE_PROC_DOMAIN_MIGRATE_FINISH2` (109). Since libvirt 0.5.0.
     fn domain_migrate_finish2(
         &self,
         client: &Client,
@@ -2942,7 +2942,7 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY` (316).
+    /// Answers `REMOTE_PROC_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY` (316). Since libvirt 1.2.2.
     fn connect_domain_event_callback_register_any(
         &self,
         client: &Client,
@@ -2951,7 +2951,7 @@ pub trait RemoteService: Send + Sync + 'static {
         unsupported(client, args)
     }
 
-    /// Answers `REMOTE_PROC_CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY` (317).
+    /// Answers `REMOTE_PROC_CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY` (317). Since libvirt 1.2.2.
     fn connect_domain_event_callback_deregister_any(
         &self,
         client: &Client,

@@ -16,6 +16,6 @@ pub static PROGRAM: Program = Program {
 
 #[rustfmt::skip]
 pub(super) static PROCEDURES: [Procedure; 2] = [
-    Procedure::event(&PROGRAM, 1, "ping").generated(false, false),
-    Procedure::event(&PROGRAM, 2, "pong").generated(false, false),
+    Procedure::event(&PROGRAM, 1, "ping").since(0, 9, 8).generated(false, false),
+    Procedure::event(&PROGRAM, 2, "pong").since(0, 9, 8).generated(false, false),
 ];

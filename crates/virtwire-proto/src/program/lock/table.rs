@@ -27,21 +27,21 @@ pub static PROGRAM: Program = Program {
 
 #[rustfmt::skip]
 pub(super) static PROCEDURES: [Procedure; 8] = [
-    Procedure::call(&PROGRAM, 1, "register").generated(false, false)
+    Procedure::call(&PROGRAM, 1, "register").since(1, 0, 2).generated(false, false)
         .acl(&["none"]).args(&REGISTER_ARGS),
-    Procedure::call(&PROGRAM, 2, "restrict").generated(false, false)
+    Procedure::call(&PROGRAM, 2, "restrict").since(1, 0, 2).generated(false, false)
         .acl(&["none"]).args(&RESTRICT_ARGS),
-    Procedure::call(&PROGRAM, 3, "new").generated(false, false)
+    Procedure::call(&PROGRAM, 3, "new").since(1, 0, 2).generated(false, false)
         .acl(&["none"]).args(&NEW_ARGS),
-    Procedure::call(&PROGRAM, 4, "create_resource").generated(false, false)
+    Procedure::call(&PROGRAM, 4, "create_resource").since(1, 0, 2).generated(false, false)
         .acl(&["none"]).args(&CREATE_RESOURCE_ARGS),
-    Procedure::call(&PROGRAM, 5, "delete_resource").generated(false, false)
+    Procedure::call(&PROGRAM, 5, "delete_resource").since(1, 0, 2).generated(false, false)
         .acl(&["none"]).args(&DELETE_RESOURCE_ARGS),
-    Procedure::call(&PROGRAM, 6, "acquire_resource").generated(false, false)
+    Procedure::call(&PROGRAM, 6, "acquire_resource").since(1, 0, 2).generated(false, false)
         .acl(&["none"]).args(&ACQUIRE_RESOURCE_ARGS),
-    Procedure::call(&PROGRAM, 7, "release_resource").generated(false, false)
+    Procedure::call(&PROGRAM, 7, "release_resource").since(1, 0, 2).generated(false, false)
         .acl(&["none"]).args(&RELEASE_RESOURCE_ARGS),
-    Procedure::call(&PROGRAM, 8, "create_lockspace").generated(false, false)
+    Procedure::call(&PROGRAM, 8, "create_lockspace").since(1, 0, 2).generated(false, false)
         .acl(&["none"]).args(&CREATE_LOCK_SPACE_ARGS),
 ];
 

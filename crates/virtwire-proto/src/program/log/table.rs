@@ -28,11 +28,11 @@ pub static PROGRAM: Program = Program {
 
 #[rustfmt::skip]
 pub(super) static PROCEDURES: [Procedure; 4] = [
-    Procedure::call(&PROGRAM, 1, "domain_open_log_file").generated(false, false)
+    Procedure::call(&PROGRAM, 1, "domain_open_log_file").since(1, 3, 0).generated(false, false)
         .acl(&["none"]).args(&DOMAIN_OPEN_LOG_FILE_ARGS).ret(&DOMAIN_OPEN_LOG_FILE_RET),
-    Procedure::call(&PROGRAM, 2, "domain_get_log_file_position").generated(false, false)
+    Procedure::call(&PROGRAM, 2, "domain_get_log_file_position").since(1, 3, 0).generated(false, false)
         .acl(&["none"]).args(&DOMAIN_GET_LOG_FILE_POSITION_ARGS).ret(&DOMAIN_GET_LOG_FILE_POSITION_RET),
-    Procedure::call(&PROGRAM, 3, "domain_read_log_file").generated(false, false)
+    Procedure::call(&PROGRAM, 3, "domain_read_log_file").since(1, 3, 0).generated(false, false)
         .acl(&["none"]).args(&DOMAIN_READ_LOG_FILE_ARGS).ret(&DOMAIN_READ_LOG_FILE_RET),
     Procedure::call(&PROGRAM, 4, "domain_append_log_file").generated(false, false)
         .acl(&["none"]).args(&DOMAIN_APPEND_LOG_FILE_ARGS).ret(&DOMAIN_APPEND_LOG_FILE_RET),

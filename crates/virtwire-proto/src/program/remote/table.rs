@@ -951,7 +951,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["domain:read"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_SET_SCHEDULER_PARAMETERS_ARGS),
     Procedure::call(&PROGRAM, 59, "connect_get_hostname").c_name("virConnectGetHostname").since(0, 3, 0).generated(true, true).high()
         .acl(&["connect:getattr"]).error_domain(ErrorDomain::DOMAIN).ret(&CONNECT_GET_HOSTNAME_RET),
-    Procedure::call(&PROGRAM, 60, "connect_supports_feature").generated(true, false).high()
+    Procedure::call(&PROGRAM, 60, "connect_supports_feature").since(0, 3, 2).generated(true, false).high()
         .acl(&["connect:getattr"]).error_domain(ErrorDomain::DOMAIN).args(&CONNECT_SUPPORTS_FEATURE_ARGS).ret(&CONNECT_SUPPORTS_FEATURE_RET),
     Procedure::call(&PROGRAM, 61, "domain_migrate_prepare").since(0, 3, 2).generated(false, false)
         .acl(&["domain:migrate", "domain:start", "domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_PREPARE_ARGS).ret(&DOMAIN_MIGRATE_PREPARE_RET),
@@ -1047,9 +1047,9 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["connect:read"]).error_domain(ErrorDomain::DOMAIN).ret(&CONNECT_DOMAIN_EVENT_DEREGISTER_RET),
     Procedure::event(&PROGRAM, 107, "domain_event_lifecycle").since(0, 5, 0).generated(true, true)
         .acl(&["none"]).args(&DOMAIN_EVENT_LIFECYCLE_MSG),
-    Procedure::call(&PROGRAM, 108, "domain_migrate_prepare2").generated(false, false)
+    Procedure::call(&PROGRAM, 108, "domain_migrate_prepare2").since(0, 5, 0).generated(false, false)
         .acl(&["domain:migrate", "domain:start", "domain:write"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_PREPARE2_ARGS).ret(&DOMAIN_MIGRATE_PREPARE2_RET),
-    Procedure::call(&PROGRAM, 109, "domain_migrate_finish2").generated(true, true)
+    Procedure::call(&PROGRAM, 109, "domain_migrate_finish2").since(0, 5, 0).generated(true, true)
         .acl(&["domain:migrate"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_MIGRATE_FINISH2_ARGS).ret(&DOMAIN_MIGRATE_FINISH2_RET),
     Procedure::call(&PROGRAM, 110, "connect_get_uri").c_name("virConnectGetURI").since(0, 3, 0).generated(false, true).high()
         .acl(&["connect:getattr"]).error_domain(ErrorDomain::DOMAIN).ret(&CONNECT_GET_URI_RET),
@@ -1463,41 +1463,41 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["connect:read"]).event_class(EventClass::Network).error_domain(ErrorDomain::NETWORK).args(&CONNECT_NETWORK_EVENT_DEREGISTER_ANY_ARGS),
     Procedure::event(&PROGRAM, 315, "network_event_lifecycle").since(1, 2, 1).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Network).args(&NETWORK_EVENT_LIFECYCLE_MSG),
-    Procedure::call(&PROGRAM, 316, "connect_domain_event_callback_register_any").generated(false, false).high()
+    Procedure::call(&PROGRAM, 316, "connect_domain_event_callback_register_any").since(1, 2, 2).generated(false, false).high()
         .acl(&["connect:search_domains"]).acl_filter(&["domain:getattr"]).event_class(EventClass::Domain).args(&CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY_ARGS).ret(&CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY_RET),
-    Procedure::call(&PROGRAM, 317, "connect_domain_event_callback_deregister_any").generated(false, false).high()
+    Procedure::call(&PROGRAM, 317, "connect_domain_event_callback_deregister_any").since(1, 2, 2).generated(false, false).high()
         .acl(&["connect:read"]).event_class(EventClass::Domain).args(&CONNECT_DOMAIN_EVENT_CALLBACK_DEREGISTER_ANY_ARGS),
-    Procedure::event(&PROGRAM, 318, "domain_event_callback_lifecycle").generated(true, true)
+    Procedure::event(&PROGRAM, 318, "domain_event_callback_lifecycle").since(1, 2, 2).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_LIFECYCLE_MSG),
-    Procedure::event(&PROGRAM, 319, "domain_event_callback_reboot").generated(true, true)
+    Procedure::event(&PROGRAM, 319, "domain_event_callback_reboot").since(1, 2, 2).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_REBOOT_MSG),
-    Procedure::event(&PROGRAM, 320, "domain_event_callback_rtc_change").generated(true, true)
+    Procedure::event(&PROGRAM, 320, "domain_event_callback_rtc_change").since(1, 2, 2).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_RTC_CHANGE_MSG),
-    Procedure::event(&PROGRAM, 321, "domain_event_callback_watchdog").generated(true, true)
+    Procedure::event(&PROGRAM, 321, "domain_event_callback_watchdog").since(1, 2, 2).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_WATCHDOG_MSG),
-    Procedure::event(&PROGRAM, 322, "domain_event_callback_io_error").generated(true, true)
+    Procedure::event(&PROGRAM, 322, "domain_event_callback_io_error").since(1, 2, 2).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_IO_ERROR_MSG),
-    Procedure::event(&PROGRAM, 323, "domain_event_callback_graphics").generated(true, true)
+    Procedure::event(&PROGRAM, 323, "domain_event_callback_graphics").since(1, 2, 2).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_GRAPHICS_MSG),
-    Procedure::event(&PROGRAM, 324, "domain_event_callback_io_error_reason").generated(true, true)
+    Procedure::event(&PROGRAM, 324, "domain_event_callback_io_error_reason").since(1, 2, 2).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_IO_ERROR_REASON_MSG),
-    Procedure::event(&PROGRAM, 325, "domain_event_callback_control_error").generated(true, true)
+    Procedure::event(&PROGRAM, 325, "domain_event_callback_control_error").since(1, 2, 2).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_CONTROL_ERROR_MSG),
-    Procedure::event(&PROGRAM, 326, "domain_event_callback_block_job").generated(true, true)
+    Procedure::event(&PROGRAM, 326, "domain_event_callback_block_job").since(1, 2, 2).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_BLOCK_JOB_MSG),
-    Procedure::event(&PROGRAM, 327, "domain_event_callback_disk_change").generated(true, true)
+    Procedure::event(&PROGRAM, 327, "domain_event_callback_disk_change").since(1, 2, 2).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_DISK_CHANGE_MSG),
-    Procedure::event(&PROGRAM, 328, "domain_event_callback_tray_change").generated(true, true)
+    Procedure::event(&PROGRAM, 328, "domain_event_callback_tray_change").since(1, 2, 2).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_TRAY_CHANGE_MSG),
-    Procedure::event(&PROGRAM, 329, "domain_event_callback_pmwakeup").generated(true, true)
+    Procedure::event(&PROGRAM, 329, "domain_event_callback_pmwakeup").since(1, 2, 2).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_PMWAKEUP_MSG),
-    Procedure::event(&PROGRAM, 330, "domain_event_callback_pmsuspend").generated(true, true)
+    Procedure::event(&PROGRAM, 330, "domain_event_callback_pmsuspend").since(1, 2, 2).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_PMSUSPEND_MSG),
-    Procedure::event(&PROGRAM, 331, "domain_event_callback_balloon_change").generated(true, true)
+    Procedure::event(&PROGRAM, 331, "domain_event_callback_balloon_change").since(1, 2, 2).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_BALLOON_CHANGE_MSG),
-    Procedure::event(&PROGRAM, 332, "domain_event_callback_pmsuspend_disk").generated(true, true)
+    Procedure::event(&PROGRAM, 332, "domain_event_callback_pmsuspend_disk").since(1, 2, 2).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_PMSUSPEND_DISK_MSG),
-    Procedure::event(&PROGRAM, 333, "domain_event_callback_device_removed").generated(true, true)
+    Procedure::event(&PROGRAM, 333, "domain_event_callback_device_removed").since(1, 2, 2).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_DEVICE_REMOVED_MSG),
     Procedure::call(&PROGRAM, 334, "domain_core_dump_with_format").c_name("virDomainCoreDumpWithFormat").since(1, 2, 3).generated(true, true)
         .acl(&["domain:core_dump"]).error_domain(ErrorDomain::DOMAIN).writes().args(&DOMAIN_CORE_DUMP_WITH_FORMAT_ARGS),
@@ -1555,7 +1555,7 @@ pub(super) static PROCEDURES: [Procedure; 456] = [
         .acl(&["connect:getattr"]).error_domain(ErrorDomain::DOMAIN),
     Procedure::call(&PROGRAM, 361, "connect_unregister_close_callback").c_name("virConnectUnregisterCloseCallback").since(0, 10, 0).generated(false, false).high()
         .acl(&["connect:getattr"]).error_domain(ErrorDomain::DOMAIN),
-    Procedure::event(&PROGRAM, 362, "connect_event_connection_closed").generated(false, false)
+    Procedure::event(&PROGRAM, 362, "connect_event_connection_closed").since(1, 3, 2).generated(false, false)
         .acl(&["none"]).args(&CONNECT_EVENT_CONNECTION_CLOSED_MSG),
     Procedure::event(&PROGRAM, 363, "domain_event_callback_job_completed").since(1, 3, 3).generated(true, true)
         .acl(&["none"]).event_class(EventClass::Domain).args(&DOMAIN_EVENT_CALLBACK_JOB_COMPLETED_MSG),
