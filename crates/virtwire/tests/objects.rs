@@ -1,5 +1,5 @@
-//! Every method of every object on a real libvirtd: its test driver, and what its storage, secret and filter drivers can
-//! do without a guest.
+//! Every method of every object on a real libvirtd: its test driver, what its storage, secret and filter drivers can do
+//! without a guest, and QEMU's driver with guests.
 #![cfg(unix)]
 
 #[path = "support/coverage.rs"]
@@ -10,19 +10,52 @@ mod domain;
 mod host;
 #[path = "objects/network.rs"]
 mod network;
+#[path = "objects/qemu/mod.rs"]
+mod qemu;
 #[path = "support/source.rs"]
 mod source;
 #[path = "objects/storage.rs"]
 mod storage;
 
 use coverage::{Log, run};
+use qemu::Host;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::runtime::Runtime;
 use virtwire::{AdminConnection, Connection};
-use virtwire_testbed::{Config, Daemon, Drivers, Failed, Testbed, tests};
+use virtwire_testbed::{Config, Daemon, Drivers, Failed, Test, Testbed, Tool};
 
 fn main() -> ExitCode {
-    virtwire_testbed::run_tests(tests![every_object_s_methods])
+    let without_guests = Test::new("without_guests", |testbed| part(testbed, run_without_guests));
+    let with_guests = [
+        Test::new("a_guest_s_life", |testbed| {
+            part(testbed, |testbed, runtime| {
+                let host = Host::start(testbed, runtime)?;
+                limited(runtime, qemu::run_life(&LOG, &host))
+            })
+        }),
+        Test::new("a_guest_talked_to", |testbed| {
+            part(testbed, |testbed, runtime| {
+                let host = Host::start(testbed, runtime)?;
+                limited(runtime, qemu::run_talk(&LOG, &host))
+            })
+        }),
+        Test::new("a_guest_s_devices_and_disks", |testbed| {
+            part(testbed, |testbed, runtime| {
+                let host = Host::start(testbed, runtime)?;
+                limited(runtime, qemu::run_disks(&LOG, &host))
+            })
+        }),
+        Test::new("a_guest_s_network", |testbed| {
+            part(testbed, |testbed, runtime| {
+                let host = Host::start(testbed, runtime)?;
+                limited(runtime, qemu::run_network(&LOG, &host))
+            })
+        }),
+    ];
+    let with_guests = with_guests.map(|test| test.needs(Tool::Qemu));
+    virtwire_testbed::run_tests([without_guests].into_iter().chain(with_guests).collect())
 }
 
 /// What is not tried here, and why.
@@ -31,36 +64,49 @@ const NOT_RUN: &[(&str, &str)] = &[(
     "none of these drivers migrates: the steps are tested with daemons played by hand",
 )];
 
-fn every_object_s_methods(testbed: &Testbed) -> Result<(), Failed> {
+/// What all parts have run.
+static LOG: Log = Log::new();
+
+/// How many parts have ended well.
+static DONE: AtomicUsize = AtomicUsize::new(0);
+
+/// Runs a part of all methods; the last one reports them all. (Where one fails or is left out, there is no report.)
+fn part(testbed: &Testbed, run: fn(&Testbed, &Runtime) -> Result<(), Failed>) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    run(testbed, &runtime)?;
+    let all = if testbed.has(Tool::Qemu) { 5 } else { 1 };
+    if DONE.fetch_add(1, Ordering::SeqCst) + 1 == all {
+        println!("{}", LOG.report(NOT_RUN)?);
+    }
+    Ok(())
+}
+
+fn limited(runtime: &Runtime, all: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {
+    let limit = Duration::from_secs(110);
+    runtime.block_on(async { tokio::time::timeout(limit, all).await.unwrap_or_else(|_| Err("hangs".into())) })
+}
+
+fn run_without_guests(testbed: &Testbed, runtime: &Runtime) -> Result<(), Failed> {
     let test = Daemon::start(testbed, Config::new())?;
     let storage = Daemon::start(testbed, Config::new().drivers(Drivers::Storage))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let log = Log::default();
-    runtime.block_on(async {
-        let all = async {
-            let connection = Connection::open(&test.uri()).await?;
-            host::run(&log, &connection).await?;
-            domain::run(&log, &connection).await?;
-            network::run(&log, &connection).await?;
-            storage::run_test_driver(&log, &connection).await?;
-            let on = |driver: &str| {
-                let socket = storage.socket();
-                let uri = format!("{driver}+unix:///system?socket={}", socket.display());
-                async move { Connection::open(&uri).await }
-            };
-            network::run_real(&log, &on("network").await?).await?;
-            storage::run_real(&log, &on("storage").await?, storage.folder()).await?;
-            storage::run_secrets(&log, &on("secret").await?).await?;
-            network::run_filters(&log, &on("nwfilter").await?).await?;
-            administration(&log, &storage).await
+    let log = &LOG;
+    limited(runtime, async {
+        let connection = Connection::open(&test.uri()).await?;
+        host::run(log, &connection).await?;
+        domain::run(log, &connection).await?;
+        network::run(log, &connection).await?;
+        storage::run_test_driver(log, &connection).await?;
+        let on = |driver: &str| {
+            let socket = storage.socket();
+            let uri = format!("{driver}+unix:///system?socket={}", socket.display());
+            async move { Connection::open(&uri).await }
         };
-        match tokio::time::timeout(Duration::from_secs(100), all).await {
-            Ok(result) => result,
-            Err(_) => Err("hangs".into()),
-        }
-    })?;
-    println!("{}", log.report(NOT_RUN)?);
-    Ok(())
+        network::run_real(log, &on("network").await?).await?;
+        storage::run_real(log, &on("storage").await?, storage.folder()).await?;
+        storage::run_secrets(log, &on("secret").await?).await?;
+        network::run_filters(log, &on("nwfilter").await?).await?;
+        administration(log, &storage).await
+    })
 }
 
 async fn administration(log: &Log, daemon: &Daemon) -> Result<(), Failed> {

@@ -17,7 +17,7 @@ macro_rules! run {
 pub(crate) use run;
 
 /// How methods went, by object and name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Log {
     outcomes: Mutex<BTreeMap<(String, String), Outcome>>,
 }
@@ -36,6 +36,11 @@ enum Outcome {
 }
 
 impl Log {
+    /// One in which nothing has run.
+    pub(crate) const fn new() -> Self {
+        Self { outcomes: Mutex::new(BTreeMap::new()) }
+    }
+
     /// Notes a result. What has been done once is done; of refusals, the one that says most is kept.
     pub(crate) fn note<O, T>(&self, _: &O, method: &str, result: &Result<T>) {
         let object = std::any::type_name::<O>().rsplit("::").next().unwrap_or_default().to_owned();
