@@ -10,7 +10,7 @@ use virtwire::proto::flags::{
     DomainDestroyFlags, DomainFdAssociateFlags, DomainModificationImpact, DomainOpenGraphicsFlags,
     NetworkUpdateFlags, TypedParameterFlags,
 };
-use virtwire::proto::program::remote::{self, NonnullDomain, NonnullNetwork};
+use virtwire::proto::program::remote::{self, NonnullDomain, NonnullNetwork, NonnullNetworkPort};
 use virtwire::proto::program::{PROGRAMS, Program};
 use virtwire::proto::typed_params::{TypedParam, TypedParamsExt};
 use virtwire::{Connection, CpuSet, Domain, Error};
@@ -109,6 +109,20 @@ async fn parameters_are_asked_for_by_their_number_and_may_be_strings() {
 async fn a_driver_without_parameters_is_asked_once() {
     let scene = scene(|_| Reply::new(&remote::DomainGetNumaParametersRet::default())).await;
     assert!(scene.domain().numa_parameters(DomainModificationImpact::empty()).await.unwrap().is_empty());
+    assert_eq!(scene.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn parameters_that_come_unasked_are_kept() {
+    // As libvirtd has it for network ports and SEV: it does not ask for a number, and says none.
+    let scene = scene(|_| {
+        let params = vec![TypedParam::new("inbound.average", 2000_u32)];
+        Reply::new(&remote::NetworkPortGetParametersRet { params, nparams: 0 })
+    })
+    .await;
+    let net = NonnullNetwork { name: "net".into(), uuid: Uuid::nil() };
+    let port = scene.connection.network_port(NonnullNetworkPort { net, uuid: Uuid::nil() });
+    assert_eq!(port.parameters().await.unwrap().get_as::<u32>("inbound.average").unwrap(), Some(2000));
     assert_eq!(scene.calls().len(), 1);
 }
 

@@ -196,11 +196,12 @@ impl Given {
             Kind::Params => {
                 let name = args.split(" {").next().unwrap_or(args);
                 let asking = args.replacen("nparams", "nparams: 0", 1);
+                // Most procedures are asked for the number first; some give everything whatever they are asked.
                 let before = format!(
                     "let args = {asking};\n\
-                     let nparams = {connection}.call(&args).await?.nparams;\n\
-                     if nparams == 0 {{ return Ok(TypedParams::new()); }}\n\
-                     let args = {name} {{ nparams, ..args }};\n"
+                     let reply = {connection}.call(&args).await?;\n\
+                     if reply.nparams == 0 {{ return Ok(reply.params.into()); }}\n\
+                     let args = {name} {{ nparams: reply.nparams, ..args }};\n"
                 );
                 Call { before, value: format!("Ok({connection}.call(&args).await?.params.into())") }
             }

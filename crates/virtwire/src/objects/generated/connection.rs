@@ -1081,11 +1081,11 @@ impl Connection {
     #[doc(alias = "virNodeGetMemoryParameters")]
     pub async fn node_memory_parameters(&self) -> Result<TypedParams> {
         let args = remote::NodeGetMemoryParametersArgs { nparams: 0, flags: STRING_OKAY };
-        let nparams = self.call(&args).await?.nparams;
-        if nparams == 0 {
-            return Ok(TypedParams::new());
+        let reply = self.call(&args).await?;
+        if reply.nparams == 0 {
+            return Ok(reply.params.into());
         }
-        let args = remote::NodeGetMemoryParametersArgs { nparams, ..args };
+        let args = remote::NodeGetMemoryParametersArgs { nparams: reply.nparams, ..args };
         Ok(self.call(&args).await?.params.into())
     }
 
@@ -1250,11 +1250,11 @@ impl Connection {
     #[doc(alias = "virNodeGetSEVInfo")]
     pub async fn node_sev_info(&self) -> Result<TypedParams> {
         let args = remote::NodeGetSevInfoArgs { nparams: 0, flags: STRING_OKAY };
-        let nparams = self.call(&args).await?.nparams;
-        if nparams == 0 {
-            return Ok(TypedParams::new());
+        let reply = self.call(&args).await?;
+        if reply.nparams == 0 {
+            return Ok(reply.params.into());
         }
-        let args = remote::NodeGetSevInfoArgs { nparams, ..args };
+        let args = remote::NodeGetSevInfoArgs { nparams: reply.nparams, ..args };
         Ok(self.call(&args).await?.params.into())
     }
 

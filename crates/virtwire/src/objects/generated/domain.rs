@@ -626,11 +626,11 @@ impl Domain {
             nparams: 0,
             flags: flags.bits() | STRING_OKAY,
         };
-        let nparams = self.connection().call(&args).await?.nparams;
-        if nparams == 0 {
-            return Ok(TypedParams::new());
+        let reply = self.connection().call(&args).await?;
+        if reply.nparams == 0 {
+            return Ok(reply.params.into());
         }
-        let args = remote::DomainGetMemoryParametersArgs { nparams, ..args };
+        let args = remote::DomainGetMemoryParametersArgs { nparams: reply.nparams, ..args };
         Ok(self.connection().call(&args).await?.params.into())
     }
 
@@ -746,11 +746,11 @@ impl Domain {
             nparams: 0,
             flags: flags.bits() | STRING_OKAY,
         };
-        let nparams = self.connection().call(&args).await?.nparams;
-        if nparams == 0 {
-            return Ok(TypedParams::new());
+        let reply = self.connection().call(&args).await?;
+        if reply.nparams == 0 {
+            return Ok(reply.params.into());
         }
-        let args = remote::DomainGetBlkioParametersArgs { nparams, ..args };
+        let args = remote::DomainGetBlkioParametersArgs { nparams: reply.nparams, ..args };
         Ok(self.connection().call(&args).await?.params.into())
     }
 
@@ -1054,11 +1054,11 @@ impl Domain {
             nparams: 0,
             flags: STRING_OKAY,
         };
-        let nparams = self.connection().call(&args).await?.nparams;
-        if nparams == 0 {
-            return Ok(TypedParams::new());
+        let reply = self.connection().call(&args).await?;
+        if reply.nparams == 0 {
+            return Ok(reply.params.into());
         }
-        let args = remote::DomainBlockStatsFlagsArgs { nparams, ..args };
+        let args = remote::DomainBlockStatsFlagsArgs { nparams: reply.nparams, ..args };
         Ok(self.connection().call(&args).await?.params.into())
     }
 
@@ -1143,11 +1143,11 @@ impl Domain {
             nparams: 0,
             flags: flags.bits() | STRING_OKAY,
         };
-        let nparams = self.connection().call(&args).await?.nparams;
-        if nparams == 0 {
-            return Ok(TypedParams::new());
+        let reply = self.connection().call(&args).await?;
+        if reply.nparams == 0 {
+            return Ok(reply.params.into());
         }
-        let args = remote::DomainGetBlockIoTuneArgs { nparams, ..args };
+        let args = remote::DomainGetBlockIoTuneArgs { nparams: reply.nparams, ..args };
         Ok(self.connection().call(&args).await?.params.into())
     }
 
@@ -1186,11 +1186,11 @@ impl Domain {
             nparams: 0,
             flags: flags.bits() | STRING_OKAY,
         };
-        let nparams = self.connection().call(&args).await?.nparams;
-        if nparams == 0 {
-            return Ok(TypedParams::new());
+        let reply = self.connection().call(&args).await?;
+        if reply.nparams == 0 {
+            return Ok(reply.params.into());
         }
-        let args = remote::DomainGetNumaParametersArgs { nparams, ..args };
+        let args = remote::DomainGetNumaParametersArgs { nparams: reply.nparams, ..args };
         Ok(self.connection().call(&args).await?.params.into())
     }
 
@@ -1238,11 +1238,11 @@ impl Domain {
             nparams: 0,
             flags: flags.bits() | STRING_OKAY,
         };
-        let nparams = self.connection().call(&args).await?.nparams;
-        if nparams == 0 {
-            return Ok(TypedParams::new());
+        let reply = self.connection().call(&args).await?;
+        if reply.nparams == 0 {
+            return Ok(reply.params.into());
         }
-        let args = remote::DomainGetInterfaceParametersArgs { nparams, ..args };
+        let args = remote::DomainGetInterfaceParametersArgs { nparams: reply.nparams, ..args };
         Ok(self.connection().call(&args).await?.params.into())
     }
 

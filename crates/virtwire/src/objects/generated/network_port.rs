@@ -17,11 +17,11 @@ impl NetworkPort {
     #[doc(alias = "virNetworkPortGetParameters")]
     pub async fn parameters(&self) -> Result<TypedParams> {
         let args = remote::NetworkPortGetParametersArgs { port: self.handle().clone(), nparams: 0, flags: 0 };
-        let nparams = self.connection().call(&args).await?.nparams;
-        if nparams == 0 {
-            return Ok(TypedParams::new());
+        let reply = self.connection().call(&args).await?;
+        if reply.nparams == 0 {
+            return Ok(reply.params.into());
         }
-        let args = remote::NetworkPortGetParametersArgs { nparams, ..args };
+        let args = remote::NetworkPortGetParametersArgs { nparams: reply.nparams, ..args };
         Ok(self.connection().call(&args).await?.params.into())
     }
 
