@@ -1,6 +1,6 @@
 //! A running guest's disks and devices: statistics, limits, and what is attached and detached.
 
-use super::{Console, Host, until};
+use super::{Console, Host, answers, until};
 use crate::coverage::{Log, run};
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -32,6 +32,7 @@ async fn statistics(log: &Log, host: &Host, guest: &Domain) -> Result<(), Failed
     let mut console = Console::open(&guest).await?;
     let before = run!(log, guest.block_stats("vda"))?;
     console.say(&[WRITE], "\u{17}").await?;
+    console.close().await?;
     let after = guest.block_stats("vda").await?;
     assert_eq!(after.write_bytes, before.write_bytes.map(|bytes| bytes + 512), "{before:?} {after:?}");
     let params = run!(log, guest.block_stats_flags("vda"))?;
@@ -136,8 +137,7 @@ async fn passed_in(log: &Log, host: &Host) -> Result<(), Failed> {
     std::fs::remove_file(&file)?;
     std::fs::write(&file, "")?;
     let guest = guest.create(DomainCreateFlags::empty()).await?;
-    let mut console = Console::open(&guest).await?;
-    console.say(b"from our file", "from our file").await?;
+    answers(&guest).await?;
     guest.destroy(DomainDestroyFlags::empty()).await?;
     // QEMU's own descriptors are not ours to give.
     let files = vec![OwnedFd::from(File::open("/dev/null")?)];

@@ -1,6 +1,6 @@
 //! What takes its time with a guest's disks: copies, commits, pulls, snapshots, checkpoints, backups.
 
-use super::{Console, Host, LIMIT, until};
+use super::{Host, LIMIT, answers, until};
 use crate::coverage::{Log, run};
 use std::io::Read;
 use std::os::unix::net::UnixStream;
@@ -14,14 +14,13 @@ pub(super) async fn run(log: &Log, host: &Host) -> Result<(), Failed> {
     let xml = host.guest("jobs", "qcow2", "")?;
     let guest = host.connection.domain_define_xml(xml, DomainDefineFlags::empty()).await?;
     let guest = guest.create(DomainCreateFlags::empty()).await?;
-    Console::open(&guest).await?;
+    answers(&guest).await?;
     snapshots(log, &guest).await?;
-    let mut console = Console::open(&guest).await?;
     checkpoints(log, host, &guest).await?;
     overlays(log, host, &guest).await?;
     copies(log, host, &guest).await?;
     // After all of that the guest still has its disk.
-    console.say(b"still here", "still here").await?;
+    answers(&guest).await?;
     guest.destroy(DomainDestroyFlags::GRACEFUL).await?;
     let left = DomainUndefineFlags::SNAPSHOTS_METADATA | DomainUndefineFlags::CHECKPOINTS_METADATA;
     guest.undefine(left).await?;

@@ -1,6 +1,6 @@
 //! A guest's life: defined, started, asleep, saved, dumped, ended.
 
-use super::{Console, Host, until_state};
+use super::{Console, Host, answers, until_state};
 use crate::coverage::{Log, run};
 use virtwire::proto::enums::*;
 use virtwire::proto::flags::*;
@@ -90,7 +90,7 @@ async fn started(log: &Log, connection: &Connection, guest: &Domain) -> Result<(
     run!(log, guest.reset())?;
     console.expect(virtwire_testbed::GREETING).await?;
     assert_eq!(guest.info().await?.state, DomainState::RUNNING);
-    Ok(())
+    console.close().await
 }
 
 async fn slept(log: &Log, guest: &Domain) -> Result<(), Failed> {
@@ -100,7 +100,8 @@ async fn slept(log: &Log, guest: &Domain) -> Result<(), Failed> {
     until_state(&guest, DomainState::PMSUSPENDED).await?;
     run!(log, guest.pm_wakeup())?;
     console.expect(virtwire_testbed::GREETING).await?;
-    until_state(&guest, DomainState::RUNNING).await
+    until_state(&guest, DomainState::RUNNING).await?;
+    console.close().await
 }
 
 async fn saved(log: &Log, host: &Host, guest: &Domain) -> Result<(), Failed> {
@@ -120,7 +121,7 @@ async fn saved(log: &Log, host: &Host, guest: &Domain) -> Result<(), Failed> {
     let title = guest.metadata(DomainMetadataType::TITLE, None, DomainModificationImpact::LIVE).await?;
     assert_eq!(title, "Another");
     // It goes on where it was.
-    Console::open(&guest).await?.say(b"restored", "restored").await?;
+    answers(&guest).await?;
 
     let params = TypedParams::new().with(names::save::FILE, file);
     run!(log, guest.save_params(params.clone(), none))?;
@@ -147,8 +148,7 @@ async fn managed(log: &Log, guest: &Domain) -> Result<(), Failed> {
     run!(log, guest.managed_save_remove())?;
     assert!(!guest.has_managed_save_image().await?);
     guest.create(DomainCreateFlags::empty()).await?;
-    // What QEMU itself is started with, libvirt gives no files to.
-    Console::open(&guest).await?.say(b"anew", "anew").await
+    answers(&guest).await
 }
 
 async fn dumped(log: &Log, host: &Host, guest: &Domain) -> Result<(), Failed> {

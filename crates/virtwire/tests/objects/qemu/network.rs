@@ -88,7 +88,7 @@ async fn ports(log: &Log, network: &Network, guest: &Domain) -> Result<(), Faile
     }
 
     // One that no guest has.
-    let xml = "<networkport><owner><name>nobody</name><uuid>5f0e6a1c-0000-4000-8003-000000000002</uuid></owner>\
+    let xml = "<networkport><uuid>5f0e6a1c-0000-4000-8003-000000000004</uuid><owner><name>nobody</name><uuid>5f0e6a1c-0000-4000-8003-000000000002</uuid></owner>\
         <mac address='52:54:00:00:00:22'/></networkport>";
     let own = run!(log, network.port_create_xml(xml, NetworkPortCreateFlags::empty()))?;
     assert_eq!(network.list_all_ports().await?.len(), 2);

@@ -23,7 +23,8 @@ pub(super) async fn run(log: &Log, host: &Host) -> Result<(), Failed> {
     assert!(guest.open_console(None, DomainConsoleFlags::empty()).await.is_err());
     let mut console = Console::over(stream).await?;
     console.say(b"both ways\r\n", "both ways\r\n").await?;
-    let mut taken = Console::open(&guest).await?;
+    let stream = guest.open_console(None, DomainConsoleFlags::FORCE).await?;
+    let mut taken = Console::over(stream).await?;
     taken.say(b"mine", "mine").await?;
     assert!(console.expect("never").await.is_err());
 
