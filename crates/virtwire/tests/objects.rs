@@ -21,48 +21,62 @@ use coverage::{Log, run};
 use qemu::Host;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use virtwire::{AdminConnection, Connection};
 use virtwire_testbed::{Config, Daemon, Drivers, Failed, Test, Testbed, Tool};
 
 fn main() -> ExitCode {
-    let without_guests = Test::new("without_guests", |testbed| part(testbed, run_without_guests));
+    let mut all = vec![Test::new("without_guests", |testbed| part(testbed, 0, run_without_guests))];
     let with_guests = [
         Test::new("a_guest_s_life", |testbed| {
-            part(testbed, |testbed, runtime| {
+            part(testbed, 1, |testbed, runtime| {
                 let host = Host::start(testbed, runtime)?;
                 limited(runtime, qemu::run_life(&LOG, &host))
             })
         }),
         Test::new("a_guest_talked_to", |testbed| {
-            part(testbed, |testbed, runtime| {
+            part(testbed, 1, |testbed, runtime| {
                 let host = Host::start(testbed, runtime)?;
                 limited(runtime, qemu::run_talk(&LOG, &host))
             })
         }),
         Test::new("a_guest_s_devices_and_disks", |testbed| {
-            part(testbed, |testbed, runtime| {
+            part(testbed, 1, |testbed, runtime| {
                 let host = Host::start(testbed, runtime)?;
                 limited(runtime, qemu::run_disks(&LOG, &host))
             })
         }),
         Test::new("a_guest_s_network", |testbed| {
-            part(testbed, |testbed, runtime| {
-                let host = Host::start(testbed, runtime)?;
-                limited(runtime, qemu::run_network(&LOG, &host))
+            part(testbed, 1, |testbed, runtime| {
+                let folder = tempfile::tempdir_in("/tmp")?;
+                let host = Host::with(testbed, runtime, qemu::mdev::config(folder.path())?)?;
+                limited(runtime, qemu::run_network(&LOG, &host, folder.path()))
+            })
+        }),
+        Test::new("a_guest_moved", |testbed| {
+            part(testbed, GUESTS, |testbed, runtime| {
+                let here = Host::start(testbed, runtime)?;
+                let there = here.another(runtime)?;
+                limited(runtime, qemu::run_moved(&LOG, &here, &there))
             })
         }),
     ];
-    let with_guests = with_guests.map(|test| test.needs(Tool::Qemu));
-    virtwire_testbed::run_tests([without_guests].into_iter().chain(with_guests).collect())
+    all.extend(with_guests.map(|test| test.needs(Tool::Qemu).limit(Duration::from_secs(400))));
+    virtwire_testbed::run_tests(all)
 }
 
-/// What is not tried here, and why.
-const NOT_RUN: &[(&str, &str)] = &[(
-    "Domain::migrate",
-    "none of these drivers migrates: the steps are tested with daemons played by hand",
-)];
+/// What needs a guest is not run where there is no QEMU.
+const WITHOUT_QEMU: &[(&str, &str)] = &[("Domain::migrate", NO_QEMU), ("Domain::migrate_to_uri", NO_QEMU)];
+
+const NO_QEMU: &str = "QEMU is not installed, and nothing else migrates";
+
+/// How many parts there are.
+const PARTS: usize = 6;
+
+/// How many guests may be there at once, so that no machine is too small.
+const GUESTS: usize = 2;
 
 /// What all parts have run.
 static LOG: Log = Log::new();
@@ -70,15 +84,43 @@ static LOG: Log = Log::new();
 /// How many parts have ended well.
 static DONE: AtomicUsize = AtomicUsize::new(0);
 
-/// Runs a part of all methods; the last one reports them all. (Where one fails or is left out, there is no report.)
-fn part(testbed: &Testbed, run: fn(&Testbed, &Runtime) -> Result<(), Failed>) -> Result<(), Failed> {
+/// How many guests may still come.
+static FREE: (Mutex<usize>, Condvar) = (Mutex::new(GUESTS), Condvar::new());
+
+/// Runs a part of all methods, as soon as there is room for its `guests`; the last one reports them all. (Where one
+/// fails or is left out, there is no report.)
+fn part(
+    testbed: &Testbed,
+    guests: usize,
+    run: fn(&Testbed, &Runtime) -> Result<(), Failed>,
+) -> Result<(), Failed> {
+    let _room = Room::take(guests);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     run(testbed, &runtime)?;
-    let all = if testbed.has(Tool::Qemu) { 5 } else { 1 };
-    if DONE.fetch_add(1, Ordering::SeqCst) + 1 == all {
-        println!("{}", LOG.report(NOT_RUN)?);
+    let (parts, reasons) = if testbed.has(Tool::Qemu) { (PARTS, &[][..]) } else { (1, WITHOUT_QEMU) };
+    if DONE.fetch_add(1, Ordering::SeqCst) + 1 == parts {
+        println!("{}", LOG.report(reasons)?);
     }
     Ok(())
+}
+
+/// Room for as many guests, given back when dropped.
+struct Room(usize);
+
+impl Room {
+    fn take(guests: usize) -> Self {
+        let free = FREE.0.lock().unwrap();
+        let mut free = FREE.1.wait_while(free, |free| *free < guests).unwrap();
+        *free -= guests;
+        Self(guests)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        *FREE.0.lock().unwrap() += self.0;
+        FREE.1.notify_all();
+    }
 }
 
 fn limited(runtime: &Runtime, all: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {

@@ -336,8 +336,6 @@ async fn jobs(log: &Log, connection: &Connection, demo: &Domain) -> Result<(), F
     run!(log, demo.migrate_set_compression_cache(1 << 20)).ok();
     run!(log, demo.migrate_compression_cache()).ok();
     run!(log, demo.migrate_start_post_copy()).ok();
-    let uri = "test+tcp://nowhere.invalid/default";
-    run!(log, demo.migrate_to_uri(uri, TypedParams::new(), DomainMigrateFlags::PEER2PEER)).ok();
 
     let folder = std::env::temp_dir().join(format!("virtwire-objects-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;

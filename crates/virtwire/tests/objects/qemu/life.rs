@@ -153,7 +153,7 @@ async fn managed(log: &Log, guest: &Domain) -> Result<(), Failed> {
 
 async fn dumped(log: &Log, host: &Host, guest: &Domain) -> Result<(), Failed> {
     let guest = guest.clone();
-    run!(log, guest.core_dump(host.text("core"), DomainCoreDumpFlags::LIVE))?;
+    run!(log, guest.core_dump(host.text("core"), DomainCoreDumpFlags::empty()))?;
     assert!(std::fs::metadata(host.path("core"))?.len() > 100_000);
     let (raw, memory) = (DomainCoreDumpFormat::RAW, DomainCoreDumpFlags::MEMORY_ONLY);
     run!(log, guest.core_dump_with_format(host.text("elf"), raw, memory))?;
@@ -176,10 +176,10 @@ async fn migration(log: &Log, guest: &Domain) -> Result<(), Failed> {
     assert_eq!(run!(log, guest.migrate_max_speed(DomainMigrateMaxSpeedFlags::empty()))?, 77);
     run!(log, guest.migrate_set_compression_cache(4 << 20))?;
     assert_eq!(run!(log, guest.migrate_compression_cache())?, 4 << 20);
-    let error = run!(log, guest.migrate_start_post_copy()).unwrap_err();
+    let error = guest.migrate_start_post_copy().await.unwrap_err();
     assert_eq!(error.code(), Some(ErrorNumber::OPERATION_INVALID), "{error}");
     run!(log, guest.start_dirty_rate_calc(1, DomainDirtyRateCalcFlags::empty()))?;
-    let error = run!(log, guest.abort_job(DomainAbortJobFlags::empty())).unwrap_err();
+    let error = guest.abort_job(DomainAbortJobFlags::empty()).await.unwrap_err();
     assert_eq!(error.code(), Some(ErrorNumber::OPERATION_INVALID), "{error}");
     run!(log, guest.launch_security_info()).ok();
     run!(log, guest.set_launch_security_state(TypedParams::new().with("sev-secret", "x"))).ok();

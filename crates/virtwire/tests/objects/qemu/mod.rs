@@ -5,19 +5,32 @@ mod disks;
 mod host;
 mod jobs;
 mod life;
+pub(crate) mod mdev;
+mod moved;
 mod network;
 mod talk;
 mod tuning;
 
 use crate::coverage::Log;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::runtime::Runtime;
 use virtwire::proto::enums::DomainState;
 use virtwire::proto::flags::*;
 use virtwire::{Connection, Domain};
 use virtwire_testbed::{Config, Daemon, Drivers, Failed, Testbed, make_guest_disk};
 
-pub(crate) use network::run_real as run_network;
+/// Guests that move from one daemon to another.
+pub(crate) async fn run_moved(log: &Log, here: &Host, there: &Host) -> Result<(), Failed> {
+    moved::run(log, here, there).await
+}
+
+/// A real network with a guest on it, and what the machine has of interfaces and devices. `folder` is the one of
+/// [`mdev::config`].
+pub(crate) async fn run_network(log: &Log, host: &Host, folder: &Path) -> Result<(), Failed> {
+    network::run(log, host).await?;
+    mdev::run(log, host, folder).await
+}
 
 /// A guest's life: started, put to sleep, saved, dumped, ended.
 pub(crate) async fn run_life(log: &Log, host: &Host) -> Result<(), Failed> {
@@ -46,8 +59,21 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn start(testbed: &Testbed, runtime: &tokio::runtime::Runtime) -> Result<Self, Failed> {
-        let daemon = Daemon::start(testbed, Config::new().drivers(Drivers::All))?;
+    pub(crate) fn start(testbed: &Testbed, runtime: &Runtime) -> Result<Self, Failed> {
+        Self::with(testbed, runtime, Config::new())
+    }
+
+    /// Another one, which a guest of this one can move to.
+    pub(crate) fn another(&self, runtime: &Runtime) -> Result<Self, Failed> {
+        let config = Config::new()
+            // By that daemons know their own host, which no guest migrates to.
+            .set("host_uuid", "5f0e6a1c-0000-4000-8002-000000000002")
+            .network_of(&self.daemon)?;
+        Self::with(&self.testbed, runtime, config)
+    }
+
+    pub(crate) fn with(testbed: &Testbed, runtime: &Runtime, config: Config) -> Result<Self, Failed> {
+        let daemon = Daemon::start(testbed, config.drivers(Drivers::All))?;
         let connection = runtime.block_on(Connection::open(&uri(&daemon, "qemu")))?;
         Ok(Self { connection, daemon, testbed: testbed.clone() })
     }
