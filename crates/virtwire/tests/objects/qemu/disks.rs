@@ -79,7 +79,7 @@ async fn limits(log: &Log, guest: &Domain) -> Result<(), Failed> {
 
     let params = TypedParams::new().with(names::block_io_tune::READ_IOPS_SEC, 1000_u64);
     if run!(log, guest.set_throttle_group("slow", params, live)).is_ok() {
-        run!(log, guest.del_throttle_group(Some("slow".into()), live))?;
+        run!(log, guest.del_throttle_group("slow", live))?;
     }
     run!(log, guest.announce_interface(None, TypedParams::new())).ok();
     Ok(())

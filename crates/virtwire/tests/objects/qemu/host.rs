@@ -20,9 +20,9 @@ pub(super) async fn run(log: &Log, connection: &Connection) -> Result<(), Failed
     assert!(run!(log, connection.node_free_memory())? > 0);
     assert_eq!(run!(log, connection.node_cells_free_memory(0, 1))?.len(), 1);
     let stats = run!(log, connection.node_cpu_stats(None))?;
-    assert!(stats.iter().any(|(name, _)| *name == "kernel"), "{stats:?}");
+    assert!(stats.kernel().is_some(), "{stats:?}");
     let stats = run!(log, connection.node_memory_stats(None))?;
-    assert!(stats.iter().any(|(name, value)| *name == "total" && *value > 0), "{stats:?}");
+    assert!(stats.total().is_some_and(|total| total > 0), "{stats:?}");
     pages(log, &connection).await?;
     run!(log, connection.node_security_model())?;
     run!(log, connection.node_sev_info()).ok();
@@ -33,10 +33,10 @@ pub(super) async fn run(log: &Log, connection: &Connection) -> Result<(), Failed
 /// What the machine has of huge pages and of merging pages. Nothing is changed: it is told what it is.
 async fn pages(log: &Log, connection: &Connection) -> Result<(), Failed> {
     let connection = connection.clone();
-    assert!(run!(log, connection.node_free_pages(&[4], 0, 1))?[0][0] > 0);
+    assert!(run!(log, connection.node_free_pages(&[4], Some(0..1)))?[0][0] > 0);
     if let Ok(count) = fs::read_to_string("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages") {
         let count = count.trim().parse()?;
-        run!(log, connection.node_alloc_pages(&[(2048, count)], 0, 1, NodeAllocPagesFlags::SET)).ok();
+        run!(log, connection.node_alloc_pages(&[(2048, count)], Some(0..1), NodeAllocPagesFlags::SET)).ok();
     }
     if let Ok(params) = run!(log, connection.node_memory_parameters()) {
         let name = virtwire::proto::names::node_memory::SHARED_PAGES_TO_SCAN;

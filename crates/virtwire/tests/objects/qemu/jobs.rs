@@ -99,7 +99,7 @@ async fn checkpoints(log: &Log, host: &Host, guest: &Domain) -> Result<(), Faile
          <driver type='raw'/></disk></disks></domainbackup>",
         host.text("pushed")
     );
-    guest.backup_begin(push, Some(xml("third").into()), DomainBackupBeginFlags::empty()).await?;
+    guest.backup_begin(push, xml("third"), DomainBackupBeginFlags::empty()).await?;
     until("the backup is complete", async || {
         Ok((guest.job_info().await?.kind == DomainJobType::NONE).then_some(()))
     })

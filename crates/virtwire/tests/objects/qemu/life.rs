@@ -2,6 +2,7 @@
 
 use super::{Console, Host, answers, until_state};
 use crate::coverage::{Log, run};
+use std::time::Duration;
 use virtwire::proto::enums::*;
 use virtwire::proto::flags::*;
 use virtwire::proto::names;
@@ -142,7 +143,7 @@ async fn managed(log: &Log, guest: &Domain) -> Result<(), Failed> {
     let xml = run!(log, guest.managed_save_xml_desc(DomainSaveImageXmlFlags::empty()))?.to_string();
     let changed = xml.replace("<title>Another</title>", "<title>A third</title>");
     assert_ne!(changed, xml);
-    run!(log, guest.managed_save_define_xml(Some(changed.into()), none))?;
+    run!(log, guest.managed_save_define_xml(changed, none))?;
     let xml = guest.managed_save_xml_desc(DomainSaveImageXmlFlags::empty()).await?.to_string();
     assert!(xml.contains("A third"), "{xml}");
     run!(log, guest.managed_save_remove())?;
@@ -178,7 +179,7 @@ async fn migration(log: &Log, guest: &Domain) -> Result<(), Failed> {
     assert_eq!(run!(log, guest.migrate_compression_cache())?, 4 << 20);
     let error = guest.migrate_start_post_copy().await.unwrap_err();
     assert_eq!(error.code(), Some(ErrorNumber::OPERATION_INVALID), "{error}");
-    run!(log, guest.start_dirty_rate_calc(1, DomainDirtyRateCalcFlags::empty()))?;
+    run!(log, guest.start_dirty_rate_calc(Duration::from_secs(1), DomainDirtyRateCalcFlags::empty()))?;
     let error = guest.abort_job(DomainAbortJobFlags::empty()).await.unwrap_err();
     assert_eq!(error.code(), Some(ErrorNumber::OPERATION_INVALID), "{error}");
     run!(log, guest.launch_security_info()).ok();

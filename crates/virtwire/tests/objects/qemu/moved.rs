@@ -43,7 +43,7 @@ pub(super) async fn run(log: &Log, here: &Host, there: &Host) -> Result<(), Fail
     answers(&moved).await?;
 
     // Back again, the daemon there talking to the one here.
-    let back = Some(from.uri().to_string().into());
+    let back = from.uri();
     run!(log, moved.migrate_to_uri(back, params, F::LIVE | F::UNSAFE | F::PEER2PEER))?;
     let guest = from.domain_lookup_by_name("mover").await?;
     answers(&guest).await?;

@@ -65,9 +65,9 @@ async fn screen(log: &Log, guest: &Domain) -> Result<(), Failed> {
         picture.extend_from_slice(&data);
     }
     stream.finish().await?;
-    let begins: &[u8] = match mime.map(|mime| mime.to_string()).as_deref() {
-        Some("image/x-portable-pixmap") => b"P6\n",
-        Some("image/png") => b"\x89PNG",
+    let begins: &[u8] = match &*mime.to_string() {
+        "image/x-portable-pixmap" => b"P6\n",
+        "image/png" => b"\x89PNG",
         other => return Err(format!("a picture of type {other:?}").into()),
     };
     assert!(picture.len() > 1000 && picture.starts_with(begins), "{:?}", &picture[..20]);
@@ -97,7 +97,7 @@ async fn memory(log: &Log, guest: &Domain) -> Result<(), Failed> {
     assert_eq!(peeked, &boot_sector()[..]);
     let peeked = run!(log, guest.block_peek("vda", 0, 512))?;
     assert_eq!(peeked, &boot_sector()[..]);
-    run!(log, guest.set_memory_stats_period(1, DomainMemoryModFlags::LIVE))?;
+    run!(log, guest.set_memory_stats_period(Duration::from_secs(1), DomainMemoryModFlags::LIVE))?;
     let stats = run!(log, guest.memory_stats())?;
     assert_eq!(stats.get(DomainMemoryStatTags::ACTUAL_BALLOON), Some(32 << 10), "{stats:?}");
     // The guest's side of the balloon is missing: it is asked, and gives nothing.
