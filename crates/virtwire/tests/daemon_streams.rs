@@ -108,7 +108,7 @@ fn same(one: &Path, other: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A file's name, where it has data (from, length), and its length.
+/// A file's name, where it has data, by begin and length, and how long it is.
 type Shape = (&'static str, Vec<(u64, u64)>, u64);
 
 /// Files of each shape: holes in front, inside, at the end, everywhere, nowhere; ends on no block's border.

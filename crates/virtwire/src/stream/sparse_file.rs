@@ -2,8 +2,9 @@
 
 use super::Chunk;
 use bytes::Bytes;
+use rustix::buffer::spare_capacity;
 use rustix::fs::{FileType, OFlags, SeekFrom, fcntl_getfl, fstat, ftruncate, seek, tell};
-use rustix::io::Errno;
+use rustix::io::{Errno, pread, retry_on_intr};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
@@ -76,12 +77,11 @@ impl Reader {
 
     /// Up to this many bytes; none at the end.
     fn read(&self, wanted: usize) -> io::Result<Bytes> {
-        let mut data = Vec::with_capacity(wanted);
-        if wanted > 0 {
-            let mut read =
-                || rustix::io::pread(&self.file, rustix::buffer::spare_capacity(&mut data), self.at);
-            rustix::io::retry_on_intr(&mut read)?;
+        if wanted == 0 {
+            return Ok(Bytes::new());
         }
+        let mut data = Vec::with_capacity(wanted);
+        retry_on_intr(|| pread(&self.file, spare_capacity(&mut data), self.at))?;
         // Room for more than is wanted may have been made.
         data.truncate(wanted);
         Ok(data.into())
@@ -207,9 +207,11 @@ fn whole_blocks(offset: u64) -> u64 {
 /// Makes what lies between two offsets read as zeros, or a part of it; gives up to where. What is a hole stays
 /// one, and what can become one does.
 fn clear(file: &File, from: u64, to: u64, room: &mut usize) -> io::Result<u64> {
-    if punch(file, from, to)? {
-        return Ok(to);
-    }
+    if punch(file, from, to)? { Ok(to) } else { overwrite(file, from, to, room) }
+}
+
+/// Writes zeros where there is data between two offsets, as far as there is room for them; gives up to where.
+fn overwrite(file: &File, from: u64, to: u64, room: &mut usize) -> io::Result<u64> {
     let mut at = from;
     while at < to && *room > 0 {
         let Some(start) = next_data(file, at)?.filter(|&start| start < to) else { return Ok(to) };
@@ -230,13 +232,10 @@ fn clear(file: &File, from: u64, to: u64, room: &mut usize) -> io::Result<u64> {
 fn punch(file: &File, from: u64, to: u64) -> io::Result<bool> {
     use rustix::fs::{FallocateFlags, fallocate};
     let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    loop {
-        match fallocate(file, flags, from, to - from) {
-            Ok(()) => return Ok(true),
-            Err(Errno::INTR) => {}
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::NODEV) => return Ok(false),
-            Err(error) => return Err(error.into()),
-        }
+    match retry_on_intr(|| fallocate(file, flags, from, to - from)) {
+        Ok(()) => Ok(true),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::NODEV) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -313,4 +312,30 @@ fn is_regular(file: &File) -> io::Result<bool> {
 /// How long a file or a device is.
 fn length(file: &File) -> io::Result<u64> {
     Ok(if is_regular(file)? { file.metadata()?.len() } else { seek(file, SeekFrom::End(0))? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_no_holes_can_be_made_data_becomes_zeros_a_step_at_a_time() {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&vec![7; 3 * STEP], 0).unwrap();
+        file.write_all_at(&vec![7; STEP], 5 * STEP as u64).unwrap();
+        let (from, to) = (10, 5 * STEP as u64 + 10);
+        let mut at = from;
+        let mut steps = 0;
+        while at < to {
+            at = overwrite(&file, at, to, &mut STEP.clone()).unwrap();
+            steps += 1;
+        }
+        assert!(steps >= 3, "{steps} steps");
+        let mut content = vec![0; 6 * STEP];
+        file.read_exact_at(&mut content, 0).unwrap();
+        assert!(content[..10].iter().chain(&content[5 * STEP + 10..]).all(|&byte| byte == 7));
+        assert!(content[10..5 * STEP + 10].iter().all(|&byte| byte == 0));
+        // What was a hole is one.
+        assert_eq!(next_hole(&file, 0).unwrap(), Some(3 * STEP as u64));
+    }
 }
