@@ -45,7 +45,21 @@
 //! libvirtd and of modular daemons, of the system and of sessions. The transports `unix` and `tcp` are there; any
 //! other byte stream can be brought along ([`Builder::open_over`], [`Builder::open_on`]).
 //!
+//! # Authentication
+//! What the daemon asks for is done while the connection is opened: nothing, polkit, or SASL. `auth=sasl`,
+//! `auth=sasl.MECHANISM` and `auth=polkit` of the URI narrow that down.
+//!
+//! Of SASL's mechanisms the best is taken that the daemon offers and the credentials serve: SCRAM-SHA-512, -256 and
+//! -1, DIGEST-MD5, CRAM-MD5, PLAIN, then, without a password, EXTERNAL and ANONYMOUS. Over plain TCP it is DIGEST-MD5
+//! alone, which encrypts all that follows, if weakly by today's measure. On a byte stream of the program's own PLAIN is
+//! taken only where the URI names it. SCRAM and DIGEST-MD5 have the daemon prove that it knows the password too.
+//!
+//! [`Credentials`] come from the program ([`Builder::credentials`], [`Builder::ask_credentials`]), or else from libvirt's
+//! auth.conf: LIBVIRT_AUTH_FILE, the URI's `authfile`, `$XDG_CONFIG_HOME/libvirt/auth.conf`,
+//! `/etc/libvirt/auth.conf`. A user name that neither gives is the URI's.
+//!
 //! # Features
+//! - `sasl`, on by default: authentication by SASL.
 //! - `embedded`: `test:///default` and `test:///path/of/a/node.xml` open a hypervisor in memory, in this process, as
 //!   libvirt's own client has its test driver. Nothing needs to be installed:
 #![cfg_attr(all(unix, feature = "embedded"), doc = "```")]
