@@ -1,16 +1,17 @@
 //! Events of every class judged by a real libvirtd.
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use virtwire::enums::*;
 use virtwire::flags::*;
 use virtwire::proto::program::remote;
 use virtwire::{
-    Connection, DomainEvent, DomainEventDetail, NetworkEvent, NodeDeviceEvent, SecretEvent, StoragePoolEvent,
-    Subscription,
+    Connection, DomainEvent, DomainEventDetail, Error, NetworkEvent, NodeDeviceEvent, SecretEvent,
+    StoragePoolEvent, Subscription,
 };
 use virtwire_testbed::{
-    Config, Daemon, Drivers, Failed, Signal, Test, Testbed, Tool, Version, tests, tiny_guest_xml,
+    Config, Daemon, Drivers, Failed, Signal, Testbed, Tool, Version, tests, tiny_guest_xml,
 };
 
 fn main() -> ExitCode {
@@ -21,9 +22,12 @@ fn main() -> ExitCode {
         node_devices_tell_of_coming_and_going,
         real_pools_and_secrets_tell_of_themselves,
         the_test_driver_has_no_monitor_and_loses_no_hypervisor,
-        two_real_drivers_that_number_their_callbacks_alike_never_mix,
+        a_storm_of_events_is_told_to_all_and_slows_nobody_down,
+        subscriptions_come_and_go_in_a_storm,
     ];
-    all.push(Test::new("a_guest_and_its_monitor_tell", a_guest_and_its_monitor_tell).needs(Tool::Qemu));
+    let with_guests =
+        tests![two_real_drivers_that_number_their_callbacks_alike_never_mix, a_guest_and_its_monitor_tell,];
+    all.extend(with_guests.into_iter().map(|test| test.needs(Tool::Qemu)));
     virtwire_testbed::run_tests(all)
 }
 
@@ -285,6 +289,127 @@ fn the_test_driver_has_no_monitor_and_loses_no_hypervisor(testbed: &Testbed) -> 
     })
 }
 
+/// How often the domain of the storms is suspended and resumed, each an event.
+const STORM: usize = 200;
+
+/// Suspends and resumes the test driver's domain over a connection of its own.
+async fn storm(daemon: &Daemon) -> Result<(), Failed> {
+    let connection = Connection::open(&daemon.uri()).await?;
+    let domain = connection.domain_lookup_by_name("test").await?;
+    for _ in 0..STORM {
+        domain.suspend().await?;
+        domain.resume().await?;
+    }
+    Ok(())
+}
+
+fn a_storm_of_events_is_told_to_all_and_slows_nobody_down(testbed: &Testbed) -> Result<(), Failed> {
+    const KEPT: usize = 16;
+    let daemon = Daemon::start(testbed, Config::new())?;
+    run(async {
+        let calling = Connection::open(&daemon.uri()).await?;
+        let mut handled = calling.domain_events(DomainEventId::LIFECYCLE).await?;
+        // The same twice.
+        let mut again = calling.domain_events(DomainEventId::LIFECYCLE).await?;
+        let builder = Connection::builder(&daemon.uri()).max_queued_events(KEPT);
+        let lagging = builder.open().await?;
+        let mut unread = lagging.domain_events(DomainEventId::LIFECYCLE).await?;
+        let domain = lagging.domain_lookup_by_name("test").await?;
+        let mut beside = domain.events(DomainEventId::LIFECYCLE).await?;
+
+        // Whoever handles an event calls back on the same connection, also about what the event is of.
+        let handling = async {
+            for number in 0..2 * STORM {
+                let DomainEvent::Lifecycle { domain, event, .. } = next(&mut handled).await? else {
+                    return Err(Failed::from("another event"));
+                };
+                let expected =
+                    if number % 2 == 0 { DomainEventType::SUSPENDED } else { DomainEventType::RESUMED };
+                assert_eq!((event, domain.name().to_string().as_str()), (expected, "test"));
+                domain.info().await?;
+                if number % 50 == 0 {
+                    drop(calling.network_events(NetworkEventId::LIFECYCLE).await?);
+                }
+            }
+            nothing(&mut handled).await
+        };
+        // Beside a subscription that nobody reads: none is missing without being counted, and calls are answered.
+        let reading = async {
+            let mut told = 0;
+            while told < 2 * STORM as u64 {
+                match tokio::time::timeout(Duration::from_secs(20), beside.next()).await? {
+                    Some(Ok(_)) => told += 1,
+                    Some(Err(Error::Lagged(lost))) => told += lost,
+                    other => return Err(format!("{other:?}").into()),
+                }
+                domain.state().await?;
+            }
+            assert_eq!(told, 2 * STORM as u64);
+            nothing(&mut beside).await
+        };
+        let (stormed, handled, read) = tokio::join!(storm(&daemon), handling, reading);
+        stormed.and(handled).and(read)?;
+        for _ in 0..2 * STORM {
+            next(&mut again).await?;
+        }
+        nothing(&mut again).await?;
+
+        // What is left of the one that nobody read: how many it lost, and the last.
+        let lost = 2 * STORM - KEPT;
+        assert!(matches!(unread.next().await, Some(Err(Error::Lagged(n))) if n == lost as u64));
+        for number in lost..2 * STORM {
+            let DomainEvent::Lifecycle { event, .. } = next(&mut unread).await? else {
+                return Err("another event".into());
+            };
+            let expected =
+                if number % 2 == 0 { DomainEventType::SUSPENDED } else { DomainEventType::RESUMED };
+            assert_eq!(event, expected);
+        }
+        nothing(&mut unread).await
+    })
+}
+
+fn subscriptions_come_and_go_in_a_storm(testbed: &Testbed) -> Result<(), Failed> {
+    let daemon = Daemon::start(testbed, Config::new())?;
+    run(async {
+        let connection = Connection::open(&daemon.uri()).await?;
+        let domain = connection.domain_lookup_by_name("test").await?;
+        let churn = async {
+            for number in 0..40 {
+                let mut events = match number % 2 {
+                    0 => connection.domain_events(DomainEventId::LIFECYCLE).await?,
+                    _ => domain.events(DomainEventId::LIFECYCLE).await?,
+                };
+                // At whatever point of the storm: with events that wait, or on their way.
+                assert!(matches!(next(&mut events).await?, DomainEvent::Lifecycle { .. }));
+                drop(events);
+                domain.info().await?;
+            }
+            Ok::<_, Failed>(())
+        };
+        let done = AtomicBool::new(false);
+        // Another storm where one is over before the subscriptions are.
+        let storms = async {
+            while !done.load(Ordering::Relaxed) {
+                storm(&daemon).await?;
+            }
+            Ok::<_, Failed>(())
+        };
+        let churn = async {
+            let churned = churn.await;
+            done.store(true, Ordering::Relaxed);
+            churned
+        };
+        let (churned, stormed) = tokio::join!(churn, storms);
+        churned.and(stormed)?;
+        // Nothing of it is left: the next one gets its own events alone, each once.
+        let mut events = connection.domain_events(DomainEventId::LIFECYCLE).await?;
+        domain.suspend().await?;
+        next(&mut events).await?;
+        nothing(&mut events).await
+    })
+}
+
 fn two_real_drivers_that_number_their_callbacks_alike_never_mix(testbed: &Testbed) -> Result<(), Failed> {
     let daemon = Daemon::start(testbed, Config::new().drivers(Drivers::All))?;
     let uri = format!("qemu+unix:///system?socket={}", daemon.socket().display());
@@ -320,9 +445,20 @@ fn two_real_drivers_that_number_their_callbacks_alike_never_mix(testbed: &Testbe
             let xml =
                 format!("<secret ephemeral='yes'><usage type='ceph'><name>{name}</name></usage></secret>");
             let secret = connection.secret_define_xml(xml, SecretDefineFlags::empty()).await?;
+            let xml = tiny_guest_xml(&name);
+            let domain = connection.domain_define_xml(xml, DomainDefineFlags::empty()).await?;
             network.undefine().await?;
             secret.undefine().await?;
+            domain.undefine(DomainUndefineFlags::empty()).await?;
             pool.undefine().await?;
+            for (event, code) in [
+                (DomainEventType::DEFINED, DomainEventDefinedDetailType::ADDED.0),
+                (DomainEventType::UNDEFINED, DomainEventUndefinedDetailType::REMOVED.0),
+            ] {
+                let detail = DomainEventDetail::new(event, code);
+                let expected = DomainEvent::Lifecycle { domain: domain.clone(), event, detail };
+                assert_eq!(next(&mut domains).await?, expected);
+            }
             for event in [NetworkEventLifecycleType::DEFINED, NetworkEventLifecycleType::UNDEFINED] {
                 let expected = NetworkEvent::Lifecycle { network: network.clone(), event, detail: 0 };
                 assert_eq!(next(&mut networks).await?, expected);
