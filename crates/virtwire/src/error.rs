@@ -152,6 +152,32 @@ impl Error {
         self.code() == Some(ErrorNumber::NO_DOMAIN)
     }
 
+    /// Whether what was asked for is not there, or not any more: a domain, a network, a volume, a secret and so on, a
+    /// device of a domain's, its metadata or its backup.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.code().is_some_and(|code| NOT_FOUND.contains(&code))
+    }
+
+    /// Whether it took too long: the daemon to answer ([`Error::Timeout`]), or the daemon to come to its turn or to do it,
+    /// or the agent in a guest (VIR_ERR_OPERATION_TIMEOUT, VIR_ERR_AGENT_COMMAND_TIMEOUT).
+    ///
+    /// Whether it was done nevertheless is not known, or the daemon's message says it. A call that only reads may be
+    /// repeated; of another, ask first what has become of it.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        let codes = [ErrorNumber::OPERATION_TIMEOUT, ErrorNumber::AGENT_COMMAND_TIMEOUT];
+        matches!(self, Self::Timeout { .. }) || self.code().is_some_and(|code| codes.contains(&code))
+    }
+
+    /// Whether the daemon does not let this client do it: it does not let it in ([`Error::Authentication`],
+    /// VIR_ERR_AUTH_FAILED and its like), its access checks say no (VIR_ERR_ACCESS_DENIED), or the connection may only
+    /// read (VIR_ERR_OPERATION_DENIED).
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Authentication(_)) || self.code().is_some_and(|code| DENIED.contains(&code))
+    }
+
     /// Whether neither the daemon nor its driver has what was asked for: [`Error::Unsupported`], or
     /// VIR_ERR_NO_SUPPORT.
     #[must_use]
@@ -224,6 +250,37 @@ impl Error {
     }
 }
 
+/// What libvirt says where something is not there.
+const NOT_FOUND: [ErrorNumber; 18] = [
+    ErrorNumber::NO_DOMAIN,
+    ErrorNumber::NO_NETWORK,
+    ErrorNumber::NO_STORAGE_POOL,
+    ErrorNumber::NO_STORAGE_VOL,
+    ErrorNumber::NO_NODE_DEVICE,
+    ErrorNumber::NO_INTERFACE,
+    ErrorNumber::NO_NWFILTER,
+    ErrorNumber::NO_SECRET,
+    ErrorNumber::NO_DOMAIN_SNAPSHOT,
+    ErrorNumber::NO_DOMAIN_METADATA,
+    ErrorNumber::NO_SERVER,
+    ErrorNumber::NO_CLIENT,
+    ErrorNumber::DEVICE_MISSING,
+    ErrorNumber::NO_NWFILTER_BINDING,
+    ErrorNumber::NO_DOMAIN_CHECKPOINT,
+    ErrorNumber::NO_DOMAIN_BACKUP,
+    ErrorNumber::NO_NETWORK_PORT,
+    ErrorNumber::NO_NETWORK_METADATA,
+];
+
+/// What libvirt says to those who may not.
+const DENIED: [ErrorNumber; 5] = [
+    ErrorNumber::OPERATION_DENIED,
+    ErrorNumber::AUTH_FAILED,
+    ErrorNumber::AUTH_CANCELLED,
+    ErrorNumber::AUTH_UNAVAILABLE,
+    ErrorNumber::ACCESS_DENIED,
+];
+
 /// An error as libvirt answered it, whole (virError).
 #[doc(alias = "virError")]
 #[derive(Debug, Clone, PartialEq)]
@@ -272,8 +329,11 @@ impl LibvirtError {
 impl fmt::Display for LibvirtError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { procedure, message, code, domain, .. } = self;
+        // One line, whatever a hypervisor's log has put into it.
         let message = message.to_string_lossy();
-        let message = if message.is_empty() { "no message".into() } else { message };
+        let words: Vec<_> =
+            message.split(char::is_control).map(str::trim).filter(|of| !of.is_empty()).collect();
+        let message = if words.is_empty() { "no message".to_owned() } else { words.join(" ") };
         write!(f, "{procedure}: {message} (error {code} of {domain})")
     }
 }
@@ -406,5 +466,70 @@ struct During(Option<&'static Procedure>);
 impl fmt::Display for During {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |procedure| write!(f, "{procedure}: "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use virtwire_proto::program::{Call, remote};
+
+    fn answered(code: ErrorNumber, message: &str) -> Error {
+        let error = net::MessageError {
+            code: code.0,
+            domain: ErrorDomain::QEMU.0,
+            message: Some(message.into()),
+            ..net::MessageError::default()
+        };
+        Error::from_server(remote::DomainCreateArgs::PROCEDURE, error)
+    }
+
+    #[test]
+    fn every_code_that_says_no_is_known_for_one_that_is_not_found_or_for_none() {
+        // What is missing in a description of a domain's, of the host's or of libvirt itself.
+        let others = [
+            "NO_MEMORY",
+            "NO_SUPPORT",
+            "NO_CONNECT",
+            "NO_XEN",
+            "NO_KERNEL",
+            "NO_ROOT",
+            "NO_SOURCE",
+            "NO_TARGET",
+            "NO_NAME",
+            "NO_OS",
+            "NO_DEVICE",
+            "NO_XENSTORE",
+            "NO_SECURITY_MODEL",
+            "NO_HOSTNAME",
+        ];
+        for code in ErrorNumber::known() {
+            let name = code.name().unwrap();
+            let is_missing = name.starts_with("NO_") && !others.contains(&name) || name == "DEVICE_MISSING";
+            assert_eq!(answered(code, "").is_not_found(), is_missing, "{name}");
+        }
+        assert!(!answered(ErrorNumber(4_242), "").is_not_found());
+    }
+
+    #[test]
+    fn it_prints_as_one_line() {
+        let error = answered(ErrorNumber::INTERNAL_ERROR, "qemu ended: \r\n  no such machine\u{1b}[0m\n");
+        assert_eq!(
+            error.to_string(),
+            "remote.domain_create: qemu ended: no such machine [0m (error INTERNAL_ERROR of QEMU)"
+        );
+        let error = answered(ErrorNumber(4_242), "\n");
+        assert_eq!(error.to_string(), "remote.domain_create: no message (error 4242 of QEMU)");
+    }
+
+    #[test]
+    fn what_took_too_long_and_what_may_not_be() {
+        let procedure = remote::DomainCreateArgs::PROCEDURE;
+        let late = Error::Timeout { during: procedure.to_string(), after: Duration::from_secs(1) };
+        assert!(late.is_timeout() && !late.is_denied());
+        assert!(answered(ErrorNumber::OPERATION_TIMEOUT, "").is_timeout());
+        assert!(answered(ErrorNumber::ACCESS_DENIED, "").is_denied());
+        assert!(Error::Authentication("no".to_owned()).is_denied());
+        assert!(!answered(ErrorNumber::NO_DOMAIN, "").is_denied());
     }
 }
