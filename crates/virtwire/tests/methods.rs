@@ -12,7 +12,7 @@ use virtwire::proto::flags::{
 };
 use virtwire::proto::program::remote::{self, NonnullDomain, NonnullNetwork, NonnullNetworkPort};
 use virtwire::proto::program::{PROGRAMS, Program};
-use virtwire::proto::typed_params::{TypedParam, TypedParamsExt};
+use virtwire::proto::typed_params::{TypedParam, TypedParams, TypedParamsExt};
 use virtwire::{Connection, CpuSet, Domain, Error};
 use virtwire_server::service::ServiceFuture;
 use virtwire_server::{Client, Reply, Request, Server, Service};
@@ -265,7 +265,8 @@ async fn statistics_of_no_domains_are_none_and_not_all() {
     assert!(scene.calls().is_empty());
 }
 
-/// Any task may run any method: a future that is not Send would not compile here.
+/// Any task may run any method: a future that is not Send would not compile here. Those that run on real daemons are
+/// looked at where they do.
 #[tokio::test]
 async fn methods_run_in_tasks_of_their_own() {
     fn in_a_task<T>(future: impl Future<Output = T> + Send) {
@@ -273,12 +274,96 @@ async fn methods_run_in_tasks_of_their_own() {
     }
     let scene = scene(|_| Reply::new(&())).await;
     let (domain, connection) = (scene.domain(), &scene.connection);
-    in_a_task(domain.fs_freeze(["/"]));
-    in_a_task(domain.set_numa_parameters(Vec::new(), DomainModificationImpact::empty()));
-    in_a_task(domain.migrate(connection, Vec::new(), Default::default()));
-    in_a_task(domain.vcpus());
-    in_a_task(domain.screenshot(0));
-    in_a_task(connection.baseline_cpu(["<cpu/>"], Default::default()));
-    in_a_task(connection.list_all_domains(Default::default()));
+    in_a_task(domain.migrate(connection, TypedParams::new(), Default::default()));
+    in_a_task(connection.call(&remote::ConnectGetHostnameArgs));
+    in_a_task(connection.clone().close());
+    in_a_task(connection.closed());
+    in_a_task(Connection::open("test:///default"));
     assert!(scene.calls().is_empty(), "what is dropped before it is polled calls nothing");
+}
+
+/// Objects are values: shared, compared, kept in maps, and shown.
+#[test]
+fn objects_are_values() {
+    fn shared<T: Clone + std::fmt::Debug + Send + Sync + Unpin + 'static>() {}
+    fn value<T: Clone + std::fmt::Debug + Send + Sync + Unpin + Eq + std::hash::Hash + 'static>() {}
+    shared::<Connection>();
+    shared::<virtwire::AdminConnection>();
+    value::<Domain>();
+    value::<virtwire::DomainSnapshot>();
+    value::<virtwire::DomainCheckpoint>();
+    value::<virtwire::Network>();
+    value::<virtwire::NetworkPort>();
+    value::<virtwire::Interface>();
+    value::<virtwire::NodeDevice>();
+    value::<virtwire::NwFilter>();
+    value::<virtwire::NwFilterBinding>();
+    value::<virtwire::Secret>();
+    value::<virtwire::StoragePool>();
+    value::<virtwire::StorageVol>();
+    value::<virtwire::AdminServer>();
+    value::<virtwire::AdminClient>();
+    value::<CpuSet>();
+    value::<virtwire::OptionalText>();
+}
+
+/// A string that may be left out is taken as what it is.
+#[tokio::test]
+async fn strings_that_may_be_left_out() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&seen);
+    let scene = scene(move |request| {
+        let args: remote::DomainGetBlockIoTuneArgs = request.args()?;
+        noted.lock().unwrap().push(args.disk);
+        Reply::new(&remote::DomainGetBlockIoTuneRet::default())
+    })
+    .await;
+    let (domain, flags) = (scene.domain(), DomainModificationImpact::empty());
+    let text = virtwire::Text::from(vec![b'v', 0xff]);
+    domain.block_io_tune(None, flags).await.unwrap();
+    domain.block_io_tune("vda", flags).await.unwrap();
+    domain.block_io_tune(Some("vda"), flags).await.unwrap();
+    domain.block_io_tune("vda".to_owned(), flags).await.unwrap();
+    domain.block_io_tune(&text, flags).await.unwrap();
+    domain.block_io_tune(virtwire::OptionalText::new(Some(text.clone())), flags).await.unwrap();
+    domain.block_io_tune(virtwire::OptionalText::new(None::<String>), flags).await.unwrap();
+    let vda = || Some("vda".into());
+    assert_eq!(*seen.lock().unwrap(), [None, vda(), vda(), vda(), Some(text.clone()), Some(text), None]);
+}
+
+/// Typed parameters are taken as a set, as a list, or as pairs.
+#[tokio::test]
+async fn parameters_are_taken_as_pairs() {
+    let scene = scene(|request| {
+        let args: remote::DomainSetMemoryParametersArgs = request.args()?;
+        assert_eq!(args.params, [TypedParam::new("hard_limit", 1_u64), TypedParam::new("soft_limit", 2_u64)]);
+        Reply::new(&())
+    })
+    .await;
+    let (domain, flags) = (scene.domain(), DomainModificationImpact::empty());
+    let pairs = [("hard_limit", 1_u64), ("soft_limit", 2)];
+    domain.set_memory_parameters(pairs, flags).await.unwrap();
+    domain.set_memory_parameters(TypedParams::from(pairs), flags).await.unwrap();
+    domain.set_memory_parameters(pairs.map(TypedParam::from).to_vec(), flags).await.unwrap();
+    assert_eq!(scene.calls().len(), 3);
+}
+
+#[tokio::test]
+async fn what_stands_for_the_host_as_a_whole() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&seen);
+    let scene = scene(move |request| {
+        let args: remote::NodeGetFreePagesArgs = request.args()?;
+        noted.lock().unwrap().push((args.start_cell, args.cell_count));
+        let counts = (0..args.cell_count * args.pages.len() as u32).map(u64::from).collect();
+        Reply::new(&remote::NodeGetFreePagesRet { counts })
+    })
+    .await;
+    let connection = &scene.connection;
+    assert_eq!(connection.node_free_pages(&[4, 2_048], Some(1..3)).await.unwrap(), [[0, 1], [2, 3]]);
+    assert_eq!(connection.node_free_pages(&[4, 2_048], None).await.unwrap(), [[0, 1]]);
+    // Of nothing there is nothing to ask: daemons refuse such a call.
+    assert!(connection.node_free_pages(&[4], Some(2..2)).await.unwrap().is_empty());
+    assert!(connection.node_free_pages(&[], None).await.unwrap().is_empty());
+    assert_eq!(*seen.lock().unwrap(), [(1, 2), (-1, 1)]);
 }

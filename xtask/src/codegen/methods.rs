@@ -31,6 +31,10 @@ pub(super) struct Entry {
     doc: String,
     /// Which errors are worth a word.
     errors: Option<String>,
+    /// What shows how it is used: statements.
+    example: Option<String>,
+    /// Whether the example runs on the embedded hypervisor's default node.
+    runs: bool,
     /// The object, where it is not the one whose handle the procedure takes first.
     object: Option<String>,
     /// What arguments are taken as, where it does not follow from their types.
@@ -349,8 +353,12 @@ impl<'a> Subject<'a> {
             _ => {}
         }
         let code = |list: &[String]| list.iter().map(|of| format!("`{of}`")).collect::<Vec<_>>().join(", ");
-        if self.procedure.acl.iter().any(|acl| acl != "none") {
-            facts.push(format!("Permissions: {}.", code(&self.procedure.acl)));
+        let mut acl = self.procedure.acl.clone();
+        for older in older.iter().flat_map(|of| &of.acl).filter(|of| !self.procedure.acl.contains(of)) {
+            acl.push(older.clone());
+        }
+        if acl.iter().any(|acl| acl != "none") {
+            facts.push(format!("Permissions: {}.", code(&acl)));
         }
         if !self.procedure.acl_filter.is_empty() {
             facts.push(format!("Filtered by: {}.", code(&self.procedure.acl_filter)));
@@ -362,12 +370,56 @@ impl<'a> Subject<'a> {
         let more = self.entry.errors.as_ref().map_or_else(String::new, |more| format!("; {more}"));
         paragraph_of(&mut doc, "# Errors");
         lines_of(&mut doc, &format!("As [`{of}::call`](crate::{of}::call){more}."));
+        if let Some(example) = &self.entry.example {
+            doc.push_str(&self.example(example)?);
+        }
         for function in
             [older, Some(self.procedure)].into_iter().flatten().filter_map(|of| of.c_name.as_ref())
         {
             let _ = writeln!(doc, "#[doc(alias = {function:?})]");
         }
         Ok(doc)
+    }
+
+    /// The example, as documentation: in a function that has the object, or in a program that opens the embedded
+    /// hypervisor's default node and takes the object from there.
+    fn example(&self, statements: &str) -> Result<String> {
+        let mut out = "///\n/// # Examples\n".to_owned();
+        let mut lines = Vec::new();
+        let (uses, statements): (Vec<_>, Vec<_>) =
+            statements.trim().lines().partition(|line| line.starts_with("use "));
+        lines.extend(uses.iter().map(|line| (*line).to_owned()));
+        if self.entry.runs {
+            // rustfmt leaves attributes alone, and there is no feature to ask in a comment.
+            out.push_str("#[cfg_attr(all(unix, feature = \"embedded\"), doc = \"```\")]\n");
+            out.push_str("#[cfg_attr(not(all(unix, feature = \"embedded\")), doc = \"```no_run\")]\n");
+            lines.push("# #[tokio::main(flavor = \"current_thread\")]".to_owned());
+            lines.push("# async fn main() -> virtwire::Result<()> {".to_owned());
+            lines.push(
+                "# let connection = virtwire::Connection::open(\"test:///default\").await?;".to_owned(),
+            );
+            match self.object.name {
+                "Connection" => {}
+                "Domain" => {
+                    lines
+                        .push("# let domain = connection.domain_lookup_by_name(\"test\").await?;".to_owned());
+                }
+                other => bail!("the embedded hypervisor has no {other}"),
+            }
+        } else {
+            out.push_str("/// ```no_run\n");
+            let variable = if self.object.maker.is_empty() { "connection" } else { self.object.maker };
+            lines.push(format!(
+                "# async fn example({variable}: virtwire::{}) -> virtwire::Result<()> {{",
+                self.object.name
+            ));
+        }
+        lines.extend(statements.iter().map(|line| (*line).to_owned()));
+        lines.extend(["# Ok(())", "# }", "```"].map(str::to_owned));
+        for line in lines {
+            let _ = writeln!(out, "/// {line}");
+        }
+        Ok(out)
     }
 
     /// What the procedure takes, and where the method has it from.

@@ -29,6 +29,26 @@ use virtwire_proto::xdr::{Text, from_bytes};
 /// leave first.
 ///
 /// It lives in the tokio runtime that it was opened in.
+///
+/// # Examples
+#[cfg_attr(all(unix, feature = "embedded"), doc = "```")]
+#[cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
+/// use virtwire::Connection;
+/// use virtwire::flags::ListAllDomainsFlags;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> virtwire::Result<()> {
+/// let connection = Connection::open("test:///default").await?;
+/// let domains = connection.list_all_domains(ListAllDomainsFlags::ACTIVE).await?;
+/// // One call after the other, or all at once, on the one connection.
+/// let states: Vec<_> = domains.into_iter().map(|domain| tokio::spawn(async move { domain.info().await })).collect();
+/// for state in states {
+///     println!("{}", state.await.expect("it does not panic")?.state);
+/// }
+/// connection.close().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "virConnect")]
 #[doc(alias = "virConnectPtr")]
 #[derive(Clone)]
@@ -54,6 +74,19 @@ impl Drop for Handle {
 const FOR_EVER: Duration = Duration::from_secs(1 << 32);
 
 /// How one call differs from the connection's other calls.
+///
+/// # Examples
+/// ```no_run
+/// use std::time::Duration;
+/// use virtwire::CallOptions;
+/// use virtwire::proto::program::remote;
+/// # async fn example(connection: virtwire::Connection) -> virtwire::Result<()> {
+/// let options = CallOptions::new().timeout(Duration::from_secs(5));
+/// let (reply, _) = connection.call_with(&remote::ConnectGetHostnameArgs, options).await?;
+/// println!("{}", reply.hostname);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct CallOptions {

@@ -480,8 +480,8 @@ impl DomainEvent {
 impl Connection {
     /// Subscribes to events of all domains: of one kind, or of several.
     ///
-    /// Since libvirt 0.8.0; each [`DomainEventId`] says since when it is there, and a daemon that does not know one
-    /// refuses the subscription.
+    /// Since libvirt 1.2.2; each [`DomainEventId`] says since when it is there, and a daemon that does not know one
+    /// refuses the subscription. Permissions: `connect:search_domains`. Filtered by: `domain:getattr`.
     ///
     /// # Errors
     /// As [`Connection::call`]; [`Error::Unsupported`](crate::Error::Unsupported) by a daemon from before callbacks
@@ -523,7 +523,7 @@ impl Connection {
 impl Domain {
     /// Subscribes to events of this domain alone: of one kind, or of several.
     ///
-    /// Since libvirt 0.8.0, as [`Connection::domain_events`] has it.
+    /// Since libvirt 1.2.2, as [`Connection::domain_events`] has it. Permissions: `connect:search_domains`.
     ///
     /// # Errors
     /// As [`Connection::domain_events`].

@@ -62,7 +62,8 @@ impl Connection {
     /// Subscribes to events of all networks: of one kind, or of several.
     ///
     /// Since libvirt 1.2.1; each [`NetworkEventId`] says since when it is there, and a daemon that does not know one
-    /// refuses the subscription.
+    /// refuses the subscription. Permissions: `connect:search_networks`. Filtered by:
+    /// `network:getattr`.
     ///
     /// # Errors
     /// As [`Connection::call`].
@@ -95,7 +96,7 @@ impl Connection {
 impl Network {
     /// Subscribes to events of this network alone: of one kind, or of several.
     ///
-    /// Since libvirt 1.2.1, as [`Connection::network_events`] has it.
+    /// Since libvirt 1.2.1, as [`Connection::network_events`] has it. Permissions: `connect:search_networks`.
     ///
     /// # Errors
     /// As [`Connection::call`].

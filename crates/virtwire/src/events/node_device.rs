@@ -57,7 +57,8 @@ impl Connection {
     /// Subscribes to events of all node devices: of one kind, or of several.
     ///
     /// Since libvirt 2.2.0; each [`NodeDeviceEventId`] says since when it is there, and a daemon that does not know one
-    /// refuses the subscription.
+    /// refuses the subscription. Permissions: `connect:search_node_devices`. Filtered by:
+    /// `node_device:getattr`.
     ///
     /// # Errors
     /// As [`Connection::call`].
@@ -92,7 +93,7 @@ impl Connection {
 impl NodeDevice {
     /// Subscribes to events of this device alone: of one kind, or of several.
     ///
-    /// Since libvirt 2.2.0, as [`Connection::node_device_events`] has it.
+    /// Since libvirt 2.2.0, as [`Connection::node_device_events`] has it. Permissions: `connect:search_node_devices`.
     ///
     /// # Errors
     /// As [`Connection::call`].

@@ -45,7 +45,8 @@ impl Connection {
     /// a part of the name matches; with [`NOCASE`](DomainQemuMonitorEventRegisterFlags::NOCASE), upper and lower
     /// case are the same.
     ///
-    /// Since libvirt 1.2.3. What QEMU sends may change with each version of it.
+    /// Since libvirt 1.2.3. Permissions: `connect:search_domains`, `connect:write`. Filtered by: `domain:getattr`. What
+    /// QEMU sends may change with each version of it.
     ///
     /// # Errors
     /// As [`Connection::call`].
@@ -77,7 +78,7 @@ impl Connection {
 impl Domain {
     /// Subscribes to events of this domain's QEMU monitor alone, as [`Connection::qemu_monitor_events`] does.
     ///
-    /// Since libvirt 1.2.3.
+    /// Since libvirt 1.2.3. Permissions: `connect:search_domains`, `connect:write`.
     ///
     /// # Errors
     /// As [`Connection::call`].

@@ -57,7 +57,8 @@ impl Connection {
     /// Subscribes to events of all secrets: of one kind, or of several.
     ///
     /// Since libvirt 3.0.0; each [`SecretEventId`] says since when it is there, and a daemon that does not know one
-    /// refuses the subscription.
+    /// refuses the subscription. Permissions: `connect:search_secrets`. Filtered by:
+    /// `secret:getattr`.
     ///
     /// # Errors
     /// As [`Connection::call`].
@@ -90,7 +91,7 @@ impl Connection {
 impl Secret {
     /// Subscribes to events of this secret alone: of one kind, or of several.
     ///
-    /// Since libvirt 3.0.0, as [`Connection::secret_events`] has it.
+    /// Since libvirt 3.0.0, as [`Connection::secret_events`] has it. Permissions: `connect:search_secrets`.
     ///
     /// # Errors
     /// As [`Connection::call`].

@@ -57,7 +57,8 @@ impl Connection {
     /// Subscribes to events of all storage pools: of one kind, or of several.
     ///
     /// Since libvirt 2.0.0; each [`StoragePoolEventId`] says since when it is there, and a daemon that does not know one
-    /// refuses the subscription.
+    /// refuses the subscription. Permissions: `connect:search_storage_pools`. Filtered by:
+    /// `storage_pool:getattr`.
     ///
     /// # Errors
     /// As [`Connection::call`].
@@ -92,7 +93,7 @@ impl Connection {
 impl StoragePool {
     /// Subscribes to events of this pool alone: of one kind, or of several.
     ///
-    /// Since libvirt 2.0.0, as [`Connection::storage_pool_events`] has it.
+    /// Since libvirt 2.0.0, as [`Connection::storage_pool_events`] has it. Permissions: `connect:search_storage_pools`.
     ///
     /// # Errors
     /// As [`Connection::call`].

@@ -4,6 +4,19 @@ use std::time::Duration;
 use virtwire_proto::enums::DomainAgentResponseTimeout;
 
 /// How long the daemon waits for the agent in a guest: a [`Duration`] is one, too.
+///
+/// # Examples
+/// ```no_run
+/// use std::time::Duration;
+/// use virtwire::AgentTimeout;
+/// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+/// domain.agent_set_response_timeout(Duration::from_secs(20)).await?;
+/// let shutdown = r#"{"execute": "guest-shutdown"}"#;
+/// // It does not answer: it is gone.
+/// domain.qemu_agent_command(shutdown, AgentTimeout::NoWait).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "virDomainAgentResponseTimeoutValues")]
 #[doc(alias = "virDomainQemuAgentCommandTimeoutValues")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

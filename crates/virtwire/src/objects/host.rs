@@ -12,6 +12,8 @@ use virtwire_proto::program::remote;
 impl Connection {
     /// Whether the daemon or its driver has a feature.
     ///
+    /// Since libvirt 0.3.2. Permissions: `connect:getattr`.
+    ///
     /// # Errors
     /// As [`Connection::call`].
     pub async fn supports_feature(&self, feature: DriverFeature) -> Result<bool> {

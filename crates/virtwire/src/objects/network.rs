@@ -56,7 +56,9 @@ impl Network {
     /// Daemons before libvirt 7.2.0 take command and section in the wrong order: those are asked for it once, and given
     /// what they want.
     ///
-    /// Since libvirt 0.10.2. Permissions: `network:write`, `network:save`.
+    /// Since libvirt 0.10.2. Permissions: `network:write`,
+    /// `network:save:!VIR_NETWORK_UPDATE_AFFECT_CONFIG|VIR_NETWORK_UPDATE_AFFECT_LIVE`,
+    /// `network:save:VIR_NETWORK_UPDATE_AFFECT_CONFIG`.
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).

@@ -35,6 +35,18 @@ const WRITE_LEN: usize = virtwire_proto::packet::STREAM_PAYLOAD_LEN;
 ///
 /// Dropping it before gives it up, here and in the daemon. While its data is not taken, the daemon is slowed down,
 /// and with it this connection: see [`stream_buffer`](crate::Builder::stream_buffer).
+///
+/// # Examples
+/// ```no_run
+/// use tokio::io::AsyncReadExt;
+/// use virtwire::flags::StorageVolDownloadFlags;
+/// # async fn example(volume: virtwire::StorageVol) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut stream = volume.download(0, 0, StorageVolDownloadFlags::empty()).await?;
+/// let mut bytes = Vec::new();
+/// stream.read_to_end(&mut bytes).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[doc(alias = "virStream")]
 #[doc(alias = "virStreamPtr")]
 pub struct Stream {

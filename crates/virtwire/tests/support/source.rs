@@ -55,6 +55,83 @@ pub(crate) fn methods() -> Vec<Method> {
     methods
 }
 
+/// What the source of the library says of a public type, function or method: one that `pub` stands before.
+#[derive(Debug)]
+pub(crate) struct Item {
+    /// The type that it is a method of.
+    pub(crate) object: Option<String>,
+    pub(crate) name: String,
+    /// Its documentation.
+    pub(crate) doc: String,
+    /// What else it is found by.
+    pub(crate) aliases: Vec<String>,
+}
+
+impl Item {
+    pub(crate) fn path(&self) -> String {
+        self.object.iter().map(|object| format!("{object}::")).chain([self.name.clone()]).collect()
+    }
+}
+
+/// The public types of the library, and the public methods of its types.
+pub(crate) fn items() -> Vec<Item> {
+    let mut files = Vec::new();
+    collect(&src(), &mut files);
+    files.iter().flat_map(|file| items_of(&fs::read_to_string(file).unwrap())).collect()
+}
+
+/// Reads source as rustfmt writes it, as [`parse`] does.
+fn items_of(text: &str) -> Vec<Item> {
+    let mut items = Vec::new();
+    let mut object: Option<(usize, String)> = None;
+    let (mut doc, mut aliases) = (String::new(), Vec::new());
+    for line in text.lines() {
+        let code = line.trim_start();
+        let indent = line.len() - code.len();
+        if code.starts_with("#[cfg(test)]") {
+            break;
+        }
+        if let Some(text) = code.strip_prefix("///") {
+            doc.push_str(text);
+            doc.push('\n');
+            continue;
+        }
+        if let Some(attribute) = code.strip_prefix("#[") {
+            if let Some(alias) = attribute.strip_prefix("doc(alias = \"") {
+                aliases.extend(alias.split('"').next().map(str::to_owned));
+            } else if let Some((_, text)) = attribute.split_once("doc = ") {
+                let text = text.trim_start_matches("concat!(").trim_start_matches('"');
+                doc.push_str(text.split('"').next().unwrap_or_default());
+                doc.push('\n');
+            }
+            continue;
+        }
+        let (doc, aliases) = (std::mem::take(&mut doc), std::mem::take(&mut aliases));
+        let mut item = |object: Option<String>, name: &str| {
+            let name = name.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            items.push(Item { object, name, doc: doc.clone(), aliases: aliases.clone() });
+        };
+        if let Some((start, _)) = &object
+            && code == "}"
+            && indent == *start
+        {
+            object = None;
+        } else if let Some(of) = code.strip_prefix("impl ").and_then(|code| code.strip_suffix(" {")) {
+            let of = of.split('<').next().unwrap_or(of);
+            object = Some((indent, of.to_owned()));
+        } else if let Some((name, true)) = function_name(code) {
+            // What a macro writes is documented there.
+            if !name.starts_with('$') {
+                item(object.as_ref().map(|(_, name)| name.clone()), &name);
+            }
+        } else if let Some(name) = ["pub struct ", "pub enum "].iter().find_map(|of| code.strip_prefix(of)) {
+            item(None, name);
+        }
+    }
+    items.retain(|item| !item.name.is_empty());
+    items
+}
+
 /// The procedures that clients call.
 pub(crate) fn procedures() -> impl Iterator<Item = &'static Procedure> {
     let programs = PROGRAMS.iter().filter(|of| ["remote", "qemu", "lxc", "admin"].contains(&of.name));
@@ -104,7 +181,7 @@ fn reach<'a>(
 
 /// All functions of what the objects are made of.
 fn functions() -> Vec<Function> {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let src = src();
     let mut files = vec![src.join("events.rs")];
     for folder in ["objects", "events"] {
         collect(&src.join(folder), &mut files);
@@ -114,6 +191,10 @@ fn functions() -> Vec<Function> {
         .filter(|file| file.exists())
         .flat_map(|file| parse(&fs::read_to_string(file).unwrap()))
         .collect()
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -29,11 +29,20 @@ object! {
     /// there, only a call tells.
     ///
     /// # Examples
-    /// ```no_run
-    /// # async fn example(connection: virtwire::Connection) -> virtwire::Result<()> {
-    /// let domain = connection.domain_lookup_by_name("demo").await?;
-    /// let info = domain.info().await?;
-    /// println!("{}: {}, {} KiB", domain.name(), info.state, info.memory);
+    #[cfg_attr(all(unix, feature = "embedded"), doc = "```")]
+    #[cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
+    /// use virtwire::Connection;
+    /// use virtwire::enums::DomainState;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> virtwire::Result<()> {
+    /// let connection = Connection::open("test:///default").await?;
+    /// let domain = connection.domain_lookup_by_name("test").await?;
+    /// domain.suspend().await?;
+    /// let (state, reason) = domain.state().await?;
+    /// assert_eq!(state, DomainState::PAUSED);
+    /// println!("{}: {state}, {reason}, {} KiB", domain.name(), domain.info().await?.memory);
+    /// domain.resume().await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -97,7 +106,7 @@ impl Domain {
 
     /// Gives it another name. It must not be active. The domain that this gives has the new one.
     ///
-    /// Since libvirt 1.2.19. Permissions: `domain:write`.
+    /// Since libvirt 1.2.19. Permissions: `domain:write`, `domain:save`.
     ///
     /// # Errors
     /// As [`Connection::call`].
@@ -129,7 +138,7 @@ impl Domain {
     /// Sets the time in the guest, by its agent. With the flag `SYNC` the guest takes it from its own hardware clock,
     /// and `time` does not matter.
     ///
-    /// Since libvirt 1.2.5. Permissions: `domain:write`.
+    /// Since libvirt 1.2.5. Permissions: `domain:set_time`.
     ///
     /// # Errors
     /// As [`Connection::call`].
@@ -187,6 +196,7 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`].
+    #[doc(alias = "virDomainGetSchedulerType")]
     #[doc(alias = "virDomainGetSchedulerParameters")]
     #[doc(alias = "virDomainGetSchedulerParametersFlags")]
     pub async fn scheduler_parameters(&self, flags: DomainModificationImpact) -> Result<TypedParams> {
@@ -247,6 +257,7 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::call`].
+    #[doc(alias = "virConnectGetAllDomainStats")]
     #[doc(alias = "virDomainListGetStats")]
     pub async fn domain_list_stats(
         &self,

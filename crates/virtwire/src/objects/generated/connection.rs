@@ -57,6 +57,18 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    #[cfg_attr(all(unix, feature = "embedded"), doc = "```")]
+    #[cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> virtwire::Result<()> {
+    /// # let connection = virtwire::Connection::open("test:///default").await?;
+    /// let host = connection.node_info().await?;
+    /// println!("{}: {} CPUs, {} MiB", host.model, host.cpus, host.memory / 1_024);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virNodeGetInfo")]
     pub async fn node_info(&self) -> Result<NodeInfo> {
         Ok(NodeInfo::from(self.call(&remote::NodeGetInfoArgs).await?))
@@ -68,6 +80,18 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    #[cfg_attr(all(unix, feature = "embedded"), doc = "```")]
+    #[cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> virtwire::Result<()> {
+    /// # let connection = virtwire::Connection::open("test:///default").await?;
+    /// let xml = connection.capabilities().await?.to_string();
+    /// assert!(xml.contains("<arch>"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virConnectGetCapabilities")]
     pub async fn capabilities(&self) -> Result<Text> {
         Ok(self.call(&remote::ConnectGetCapabilitiesArgs).await?.capabilities)
@@ -80,6 +104,20 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    #[cfg_attr(all(unix, feature = "embedded"), doc = "```")]
+    #[cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
+    /// use virtwire::flags::DomainCreateFlags;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> virtwire::Result<()> {
+    /// # let connection = virtwire::Connection::open("test:///default").await?;
+    /// let xml = "<domain type='test'><name>demo</name><memory unit='MiB'>64</memory><os><type>hvm</type></os></domain>";
+    /// let domain = connection.domain_create_xml(xml, DomainCreateFlags::empty()).await?;
+    /// assert!(domain.is_active().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainCreateXML")]
     pub async fn domain_create_xml(
         &self,
@@ -123,6 +161,20 @@ impl Connection {
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call); VIR_ERR_NO_DOMAIN where there is none
     /// ([`is_no_domain`](crate::Error::is_no_domain)).
+    ///
+    /// # Examples
+    #[cfg_attr(all(unix, feature = "embedded"), doc = "```")]
+    #[cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> virtwire::Result<()> {
+    /// # let connection = virtwire::Connection::open("test:///default").await?;
+    /// let domain = connection.domain_lookup_by_name("test").await?;
+    /// assert_eq!(domain.id(), Some(1));
+    /// let error = connection.domain_lookup_by_name("absent").await.unwrap_err();
+    /// assert!(error.is_not_found());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainLookupByName")]
     pub async fn domain_lookup_by_name(&self, name: impl Into<Text>) -> Result<Domain> {
         let args = remote::DomainLookupByNameArgs { name: name.into() };
@@ -135,6 +187,18 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call); VIR_ERR_NO_DOMAIN where there is none.
+    ///
+    /// # Examples
+    #[cfg_attr(all(unix, feature = "embedded"), doc = "```")]
+    #[cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> virtwire::Result<()> {
+    /// # let connection = virtwire::Connection::open("test:///default").await?;
+    /// let domain = connection.domain_lookup_by_name("test").await?;
+    /// assert_eq!(connection.domain_lookup_by_uuid(domain.uuid()).await?, domain);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainLookupByUUID")]
     pub async fn domain_lookup_by_uuid(&self, uuid: Uuid) -> Result<Domain> {
         let args = remote::DomainLookupByUuidArgs { uuid };
@@ -367,6 +431,19 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::{StoragePoolBuildFlags, StoragePoolCreateFlags, StoragePoolDefineFlags};
+    /// # async fn example(connection: virtwire::Connection) -> virtwire::Result<()> {
+    /// let xml = "<pool type='dir'><name>images</name><target><path>/images</path></target></pool>";
+    /// let pool = connection.storage_pool_define_xml(xml, StoragePoolDefineFlags::empty()).await?;
+    /// pool.build(StoragePoolBuildFlags::NEW).await?;
+    /// pool.create(StoragePoolCreateFlags::empty()).await?;
+    /// pool.set_autostart(true).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virStoragePoolDefineXML")]
     pub async fn storage_pool_define_xml(
         &self,
@@ -446,6 +523,17 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    #[cfg_attr(all(unix, feature = "embedded"), doc = "```")]
+    #[cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> virtwire::Result<()> {
+    /// # let connection = virtwire::Connection::open("test:///default").await?;
+    /// println!("{} MiB are free", connection.node_free_memory().await? >> 20);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virNodeGetFreeMemory")]
     pub async fn node_free_memory(&self) -> Result<u64> {
         Ok(self.call(&remote::NodeGetFreeMemoryArgs).await?.free_mem)
@@ -741,6 +829,18 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    #[cfg_attr(all(unix, feature = "embedded"), doc = "```")]
+    #[cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> virtwire::Result<()> {
+    /// # let connection = virtwire::Connection::open("test:///default").await?;
+    /// let (hypervisor, libvirt) = (connection.version().await?, connection.lib_version().await?);
+    /// println!("version {hypervisor}, by libvirt {libvirt}");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virConnectGetLibVersion")]
     pub async fn lib_version(&self) -> Result<Version> {
         Ok(Version::from_number(self.call(&remote::ConnectGetLibVersionArgs).await?.lib_ver))
@@ -770,6 +870,16 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::BaselineCpuFlags;
+    /// # async fn example(connection: virtwire::Connection) -> virtwire::Result<()> {
+    /// let hosts = ["<cpu><arch>x86_64</arch><model>Haswell</model></cpu>", "<cpu><arch>x86_64</arch><model>EPYC</model></cpu>"];
+    /// println!("{}", connection.baseline_cpu(hosts, BaselineCpuFlags::EXPAND_FEATURES).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virConnectBaselineCPU")]
     pub async fn baseline_cpu(
         &self,
@@ -974,6 +1084,21 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    #[cfg_attr(all(unix, feature = "embedded"), doc = "```")]
+    #[cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
+    /// use virtwire::flags::ListAllDomainsFlags;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> virtwire::Result<()> {
+    /// # let connection = virtwire::Connection::open("test:///default").await?;
+    /// let flags = ListAllDomainsFlags::ACTIVE | ListAllDomainsFlags::PERSISTENT;
+    /// for domain in connection.list_all_domains(flags).await? {
+    ///     println!("{} is number {:?}", domain.name(), domain.id());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virConnectListAllDomains")]
     pub async fn list_all_domains(&self, flags: flags::ListAllDomainsFlags) -> Result<Vec<Domain>> {
         let args = remote::ConnectListAllDomainsArgs { need_results: 1, flags: flags.bits() };
@@ -987,6 +1112,17 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::ListAllStoragePoolsFlags;
+    /// # async fn example(connection: virtwire::Connection) -> virtwire::Result<()> {
+    /// for pool in connection.list_all_storage_pools(ListAllStoragePoolsFlags::ACTIVE).await? {
+    ///     println!("{}: {} bytes are left", pool.name(), pool.info().await?.available);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virConnectListAllStoragePools")]
     pub async fn list_all_storage_pools(
         &self,
@@ -1002,6 +1138,17 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::ListAllNetworksFlags;
+    /// # async fn example(connection: virtwire::Connection) -> virtwire::Result<()> {
+    /// for network in connection.list_all_networks(ListAllNetworksFlags::ACTIVE).await? {
+    ///     println!("{} on {}", network.name(), network.bridge_name().await?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virConnectListAllNetworks")]
     pub async fn list_all_networks(&self, flags: flags::ListAllNetworksFlags) -> Result<Vec<Network>> {
         let args = remote::ConnectListAllNetworksArgs { need_results: 1, flags: flags.bits() };
@@ -1127,6 +1274,16 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::GetDomainCapabilitiesFlags;
+    /// # async fn example(connection: virtwire::Connection) -> virtwire::Result<()> {
+    /// let flags = GetDomainCapabilitiesFlags::empty();
+    /// println!("{}", connection.domain_capabilities(None, "x86_64", "q35", "kvm", flags).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virConnectGetDomainCapabilities")]
     pub async fn domain_capabilities(
         &self,
@@ -1154,6 +1311,21 @@ impl Connection {
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call); VIR_ERR_XML_ERROR and its like for XML that cannot
     /// be used.
+    ///
+    /// # Examples
+    #[cfg_attr(all(unix, feature = "embedded"), doc = "```")]
+    #[cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
+    /// use virtwire::flags::{DomainCreateFlags, DomainDefineFlags};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> virtwire::Result<()> {
+    /// # let connection = virtwire::Connection::open("test:///default").await?;
+    /// let xml = "<domain type='test'><name>demo</name><memory unit='MiB'>64</memory><os><type>hvm</type></os></domain>";
+    /// let domain = connection.domain_define_xml(xml, DomainDefineFlags::VALIDATE).await?;
+    /// let domain = domain.create(DomainCreateFlags::empty()).await?;
+    /// assert!(domain.id().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainDefineXML")]
     #[doc(alias = "virDomainDefineXMLFlags")]
     pub async fn domain_define_xml(
@@ -1353,6 +1525,16 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::NwFilterDefineFlags;
+    /// # async fn example(connection: virtwire::Connection) -> virtwire::Result<()> {
+    /// let xml = "<filter name='no-mail'><rule action='drop' direction='out'><tcp dstportstart='25'/></rule></filter>";
+    /// connection.nw_filter_define_xml(xml, NwFilterDefineFlags::empty()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virNWFilterDefineXML")]
     #[doc(alias = "virNWFilterDefineXMLFlags")]
     pub async fn nw_filter_define_xml(
@@ -1377,6 +1559,19 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::NetworkDefineFlags;
+    /// # async fn example(connection: virtwire::Connection) -> virtwire::Result<()> {
+    /// let xml = "<network><name>isolated</name><bridge name='virbr7'/>\
+    ///     <ip address='192.168.177.1' netmask='255.255.255.0'/></network>";
+    /// let network = connection.network_define_xml(xml, NetworkDefineFlags::empty()).await?;
+    /// network.set_autostart(true).await?;
+    /// network.create().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virNetworkDefineXML")]
     #[doc(alias = "virNetworkDefineXMLFlags")]
     pub async fn network_define_xml(

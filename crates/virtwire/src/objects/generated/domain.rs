@@ -51,6 +51,21 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    #[cfg_attr(all(unix, feature = "embedded"), doc = "```")]
+    #[cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
+    /// use virtwire::flags::DomainXmlFlags;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> virtwire::Result<()> {
+    /// # let connection = virtwire::Connection::open("test:///default").await?;
+    /// # let domain = connection.domain_lookup_by_name("test").await?;
+    /// // What it is defined as, rather than what it is now.
+    /// let xml = domain.xml_desc(DomainXmlFlags::INACTIVE).await?.to_string();
+    /// assert!(xml.contains("<name>test</name>"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainGetXMLDesc")]
     pub async fn xml_desc(&self, flags: flags::DomainXmlFlags) -> Result<Text> {
         let args = remote::DomainGetXmlDescArgs { dom: self.handle().clone(), flags: flags.bits() };
@@ -75,6 +90,19 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    #[cfg_attr(all(unix, feature = "embedded"), doc = "```")]
+    #[cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> virtwire::Result<()> {
+    /// # let connection = virtwire::Connection::open("test:///default").await?;
+    /// # let domain = connection.domain_lookup_by_name("test").await?;
+    /// let info = domain.info().await?;
+    /// println!("{}: {} CPUs, {} KiB, {:?} of CPU time", info.state, info.vcpus, info.memory, info.cpu_time);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainGetInfo")]
     pub async fn info(&self) -> Result<DomainInfo> {
         let args = remote::DomainGetInfoArgs { dom: self.handle().clone() };
@@ -159,6 +187,19 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    #[cfg_attr(all(unix, feature = "embedded"), doc = "```")]
+    #[cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> virtwire::Result<()> {
+    /// # let connection = virtwire::Connection::open("test:///default").await?;
+    /// # let domain = connection.domain_lookup_by_name("test").await?;
+    /// domain.set_autostart(true).await?;
+    /// assert!(domain.autostart().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainSetAutostart")]
     pub async fn set_autostart(&self, autostart: bool) -> Result<()> {
         let args = remote::DomainSetAutostartArgs { dom: self.handle().clone(), autostart: autostart.into() };
@@ -208,6 +249,20 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    #[cfg_attr(all(unix, feature = "embedded"), doc = "```")]
+    #[cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> virtwire::Result<()> {
+    /// # let connection = virtwire::Connection::open("test:///default").await?;
+    /// # let domain = connection.domain_lookup_by_name("test").await?;
+    /// domain.suspend().await?;
+    /// // ...
+    /// domain.resume().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainSuspend")]
     pub async fn suspend(&self) -> Result<()> {
         let args = remote::DomainSuspendArgs { dom: self.handle().clone() };
@@ -234,6 +289,15 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// let stats = domain.block_stats("vda").await?;
+    /// println!("{:?} bytes read, {:?} written", stats.read_bytes, stats.write_bytes);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainBlockStats")]
     pub async fn block_stats(&self, path: impl Into<Text>) -> Result<DomainBlockStats> {
         let args = remote::DomainBlockStatsArgs { dom: self.handle().clone(), path: path.into() };
@@ -246,6 +310,15 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// let stats = domain.interface_stats("vnet0").await?;
+    /// println!("{:?} bytes received, {:?} sent", stats.rx_bytes, stats.tx_bytes);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainInterfaceStats")]
     pub async fn interface_stats(&self, device: impl Into<Text>) -> Result<DomainInterfaceStats> {
         let args = remote::DomainInterfaceStatsArgs { dom: self.handle().clone(), device: device.into() };
@@ -332,6 +405,17 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::enums::DomainMemoryStatTags;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// if let Some(unused) = domain.memory_stats().await?.get(DomainMemoryStatTags::UNUSED) {
+    ///     println!("the guest has {unused} KiB to spare");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainMemoryStats")]
     pub async fn memory_stats(&self) -> Result<DomainMemoryStats> {
         let args = remote::DomainMemoryStatsArgs {
@@ -350,6 +434,18 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::DomainDeviceModifyFlags;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// let disk = "<disk type='file'><driver name='qemu' type='qcow2'/><source file='/images/data.qcow2'/>\
+    ///     <target dev='vdb' bus='virtio'/></disk>";
+    /// let flags = DomainDeviceModifyFlags::LIVE | DomainDeviceModifyFlags::CONFIG;
+    /// domain.attach_device_flags(disk, flags).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainAttachDeviceFlags")]
     pub async fn attach_device_flags(
         &self,
@@ -406,6 +502,15 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use std::time::Duration;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// domain.migrate_set_max_downtime(Duration::from_millis(200)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainMigrateSetMaxDowntime")]
     pub async fn migrate_set_max_downtime(&self, downtime: Duration) -> Result<()> {
         let args = remote::DomainMigrateSetMaxDowntimeArgs {
@@ -445,6 +550,17 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::{DomainCreateFlags, DomainSaveRestoreFlags};
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// domain.managed_save(DomainSaveRestoreFlags::empty()).await?;
+    /// assert!(domain.has_managed_save_image().await?);
+    /// let domain = domain.create(DomainCreateFlags::empty()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainManagedSave")]
     pub async fn managed_save(&self, flags: flags::DomainSaveRestoreFlags) -> Result<()> {
         let args = remote::DomainManagedSaveArgs { dom: self.handle().clone(), flags: flags.bits() };
@@ -572,6 +688,15 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// let info = domain.block_info("vda").await?;
+    /// println!("{} of {} bytes are taken", info.allocation, info.capacity);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainGetBlockInfo")]
     pub async fn block_info(&self, path: impl Into<Text>) -> Result<DomainBlockInfo> {
         let args = remote::DomainGetBlockInfoArgs { dom: self.handle().clone(), path: path.into(), flags: 0 };
@@ -584,6 +709,22 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call); VIR_ERR_OPERATION_INVALID where it is active.
+    ///
+    /// # Examples
+    #[cfg_attr(all(unix, feature = "embedded"), doc = "```")]
+    #[cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
+    /// use virtwire::flags::{DomainCreateFlags, DomainDestroyFlags};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> virtwire::Result<()> {
+    /// # let connection = virtwire::Connection::open("test:///default").await?;
+    /// # let domain = connection.domain_lookup_by_name("test").await?;
+    /// domain.destroy(DomainDestroyFlags::empty()).await?;
+    /// let domain = domain.create(DomainCreateFlags::empty()).await?;
+    /// // It has another number than before.
+    /// assert_ne!(domain.id(), Some(1));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainCreateWithFlags")]
     pub async fn create(&self, flags: flags::DomainCreateFlags) -> Result<Domain> {
         let args = remote::DomainCreateWithFlagsArgs { dom: self.handle().clone(), flags: flags.bits() };
@@ -599,6 +740,17 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::DomainModificationImpact;
+    /// use virtwire::proto::names::memory;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// // 2 GiB at most, on the host.
+    /// domain.set_memory_parameters([(memory::HARD_LIMIT, 2_u64 << 20)], DomainModificationImpact::CONFIG).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainSetMemoryParameters")]
     pub async fn set_memory_parameters(
         &self,
@@ -619,6 +771,20 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::DomainModificationImpact;
+    /// use virtwire::proto::names::memory;
+    /// use virtwire::proto::typed_params::TypedParamsExt;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// let params = domain.memory_parameters(DomainModificationImpact::CURRENT).await?;
+    /// if let Ok(Some(limit)) = params.get_as::<u64>(memory::HARD_LIMIT) {
+    ///     println!("at most {limit} KiB");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainGetMemoryParameters")]
     pub async fn memory_parameters(&self, flags: flags::DomainModificationImpact) -> Result<TypedParams> {
         let args = remote::DomainGetMemoryParametersArgs {
@@ -642,6 +808,16 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::DomainVcpuFlags;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// domain.set_vcpus_flags(4, DomainVcpuFlags::CONFIG | DomainVcpuFlags::MAXIMUM).await?;
+    /// domain.set_vcpus_flags(2, DomainVcpuFlags::CONFIG).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainSetVcpusFlags")]
     pub async fn set_vcpus_flags(&self, nvcpus: u32, flags: flags::DomainVcpuFlags) -> Result<()> {
         let args =
@@ -669,6 +845,20 @@ impl Domain {
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call); VIR_ERR_OPERATION_FAILED where somebody else has it
     /// open, unless `flags` ask to take it over.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// use virtwire::flags::DomainConsoleFlags;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// let mut console = domain.open_console(None, DomainConsoleFlags::FORCE).await?;
+    /// console.write_all(b"root\n").await.expect("the console is open");
+    /// let mut answer = [0; 1_024];
+    /// let len = console.read(&mut answer).await.expect("the console is open");
+    /// println!("{}", String::from_utf8_lossy(&answer[..len]));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainOpenConsole")]
     pub async fn open_console(
         &self,
@@ -703,6 +893,17 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::DomainMemoryModFlags;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// // 4 GiB, now and by its definition.
+    /// let flags = DomainMemoryModFlags::LIVE | DomainMemoryModFlags::CONFIG;
+    /// domain.set_memory_flags(4 << 20, flags).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainSetMemoryFlags")]
     pub async fn set_memory_flags(&self, memory: u64, flags: flags::DomainMemoryModFlags) -> Result<()> {
         let args =
@@ -793,6 +994,21 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// let (kind, mut picture) = domain.screenshot(0).await?;
+    /// let mut bytes = Vec::new();
+    /// while let Some(chunk) = picture.receive().await? {
+    ///     if let virtwire::Chunk::Data(data) = chunk {
+    ///         bytes.extend_from_slice(&data);
+    ///     }
+    /// }
+    /// println!("{} bytes of {kind}", bytes.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainScreenshot")]
     pub async fn screenshot(&self, screen: u32) -> Result<(Text, Stream)> {
         let args = remote::DomainScreenshotArgs { dom: self.handle().clone(), screen, flags: 0 };
@@ -805,7 +1021,7 @@ impl Domain {
     ///
     /// Since libvirt 0.2.3, with all that it takes since 0.9.2. Permissions: `domain:write`,
     /// `domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE`,
-    /// `domain:save:VIR_DOMAIN_AFFECT_CONFIG`.
+    /// `domain:save:VIR_DOMAIN_AFFECT_CONFIG`, `domain:read`.
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
@@ -840,6 +1056,17 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::CpuSet;
+    /// use virtwire::flags::DomainModificationImpact;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// let cpus: CpuSet = "0-3,^1".parse().expect("it is a set");
+    /// domain.pin_vcpu_flags(0, &cpus, DomainModificationImpact::LIVE).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainPinVcpuFlags")]
     pub async fn pin_vcpu_flags(
         &self,
@@ -863,6 +1090,17 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use virtwire::enums::KeycodeSet;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// // Ctrl, Alt and Delete, by Linux's numbers.
+    /// domain.send_key(KeycodeSet::LINUX, Duration::from_millis(100), &[29, 56, 111]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainSendKey")]
     pub async fn send_key(
         &self,
@@ -899,6 +1137,15 @@ impl Domain {
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call); VIR_ERR_OPERATION_INVALID where it has what `flags`
     /// would have to allow to lose.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::DomainUndefineFlags;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// domain.undefine(DomainUndefineFlags::NVRAM | DomainUndefineFlags::MANAGED_SAVE).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainUndefine")]
     #[doc(alias = "virDomainUndefineFlags")]
     pub async fn undefine(&self, flags: flags::DomainUndefineFlags) -> Result<()> {
@@ -918,6 +1165,16 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::DomainSaveRestoreFlags;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// domain.save("/var/lib/demo.save", None, DomainSaveRestoreFlags::BYPASS_CACHE).await?;
+    /// domain.connection().domain_restore("/var/lib/demo.save", None, DomainSaveRestoreFlags::RUNNING).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainSave")]
     #[doc(alias = "virDomainSaveFlags")]
     pub async fn save(
@@ -947,6 +1204,20 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call); VIR_ERR_OPERATION_INVALID where it is not active.
+    ///
+    /// # Examples
+    #[cfg_attr(all(unix, feature = "embedded"), doc = "```")]
+    #[cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
+    /// use virtwire::flags::DomainDestroyFlags;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> virtwire::Result<()> {
+    /// # let connection = virtwire::Connection::open("test:///default").await?;
+    /// # let domain = connection.domain_lookup_by_name("test").await?;
+    /// domain.destroy(DomainDestroyFlags::GRACEFUL).await?;
+    /// assert!(!domain.is_active().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainDestroy")]
     #[doc(alias = "virDomainDestroyFlags")]
     pub async fn destroy(&self, flags: flags::DomainDestroyFlags) -> Result<()> {
@@ -1010,6 +1281,22 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::DomainEvent;
+    /// use virtwire::enums::DomainEventId;
+    /// use virtwire::flags::DomainBlockPullFlags;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// let mut jobs = domain.events(DomainEventId::BLOCK_JOB_2).await?;
+    /// // At most 50 MiB/s.
+    /// domain.block_pull("vda", 50, DomainBlockPullFlags::empty()).await?;
+    /// if let Some(DomainEvent::BlockJob2 { target, status, .. }) = jobs.next().await.transpose()? {
+    ///     println!("{target}: {status}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainBlockPull")]
     pub async fn block_pull(
         &self,
@@ -1107,6 +1394,17 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::DomainModificationImpact;
+    /// use virtwire::proto::names::block_io_tune;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// let params = [(block_io_tune::TOTAL_IOPS_SEC, 500_u64), (block_io_tune::TOTAL_BYTES_SEC, 64 << 20)];
+    /// domain.set_block_io_tune("vda", params, DomainModificationImpact::LIVE).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainSetBlockIoTune")]
     pub async fn set_block_io_tune(
         &self,
@@ -1253,6 +1551,27 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use virtwire::enums::DomainEventId;
+    /// use virtwire::flags::{DomainDestroyFlags, DomainShutdownFlags};
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// let mut events = domain.events(DomainEventId::LIFECYCLE).await?;
+    /// domain.shutdown(DomainShutdownFlags::ACPI_POWER_BTN).await?;
+    /// let stopped = async {
+    ///     while domain.is_active().await? {
+    ///         events.next().await.transpose()?;
+    ///     }
+    ///     Ok::<_, virtwire::Error>(())
+    /// };
+    /// if tokio::time::timeout(Duration::from_secs(60), stopped).await.is_err() {
+    ///     domain.destroy(DomainDestroyFlags::empty()).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainShutdown")]
     #[doc(alias = "virDomainShutdownFlags")]
     pub async fn shutdown(&self, flags: flags::DomainShutdownFlags) -> Result<()> {
@@ -1272,6 +1591,18 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use virtwire::enums::NodeSuspendTarget;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// domain.pm_suspend_for_duration(NodeSuspendTarget::MEM, Duration::ZERO).await?;
+    /// // ...
+    /// domain.pm_wakeup().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainPMSuspendForDuration")]
     pub async fn pm_suspend_for_duration(
         &self,
@@ -1312,6 +1643,23 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    #[cfg_attr(all(unix, feature = "embedded"), doc = "```")]
+    #[cfg_attr(not(all(unix, feature = "embedded")), doc = "```no_run")]
+    /// use virtwire::enums::DomainMetadataType;
+    /// use virtwire::flags::DomainModificationImpact;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> virtwire::Result<()> {
+    /// # let connection = virtwire::Connection::open("test:///default").await?;
+    /// # let domain = connection.domain_lookup_by_name("test").await?;
+    /// let (live, uri) = (DomainModificationImpact::LIVE, "https://example.com/owner");
+    /// domain.set_metadata(DomainMetadataType::TITLE, "The test domain", None, None, live).await?;
+    /// domain.set_metadata(DomainMetadataType::ELEMENT, "<owner>fred</owner>", "ex", uri, live).await?;
+    /// assert_eq!(domain.metadata(DomainMetadataType::TITLE, None, live).await?, "The test domain");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainSetMetadata")]
     pub async fn set_metadata(
         &self,
@@ -1399,6 +1747,17 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::DomainSnapshotListFlags;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// for snapshot in domain.list_all_snapshots(DomainSnapshotListFlags::TOPOLOGICAL).await? {
+    ///     println!("{}", snapshot.name());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainListAllSnapshots")]
     pub async fn list_all_snapshots(
         &self,
@@ -1425,6 +1784,15 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call); VIR_ERR_NO_HOSTNAME where nobody knows.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::DomainGetHostnameFlags;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// println!("{}", domain.hostname(DomainGetHostnameFlags::AGENT).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainGetHostname")]
     pub async fn hostname(&self, flags: flags::DomainGetHostnameFlags) -> Result<Text> {
         let args = remote::DomainGetHostnameArgs { dom: self.handle().clone(), flags: flags.bits() };
@@ -1469,6 +1837,17 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::DomainBlockCommitFlags;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// // All that was written since the first overlay goes to its base, as fast as can be.
+    /// let flags = DomainBlockCommitFlags::ACTIVE | DomainBlockCommitFlags::SHALLOW;
+    /// domain.block_commit("vda", None, None, 0, flags).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainBlockCommit")]
     pub async fn block_commit(
         &self,
@@ -1553,6 +1932,18 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::DomainGetJobStatsFlags;
+    /// use virtwire::proto::names::job;
+    /// use virtwire::proto::typed_params::TypedParamsExt;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// let stats = domain.job_stats(DomainGetJobStatsFlags::empty()).await?;
+    /// println!("{}: {:?} bytes are left", stats.kind, stats.params.get_value(job::DATA_REMAINING));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainGetJobStats")]
     pub async fn job_stats(&self, flags: flags::DomainGetJobStatsFlags) -> Result<DomainJobStats> {
         let args = remote::DomainGetJobStatsArgs { dom: self.handle().clone(), flags: flags.bits() };
@@ -1613,6 +2004,17 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::enums::DomainCoreDumpFormat;
+    /// use virtwire::flags::DomainCoreDumpFlags;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// let (format, flags) = (DomainCoreDumpFormat::KDUMP_ZLIB, DomainCoreDumpFlags::MEMORY_ONLY);
+    /// domain.core_dump_with_format("/var/crash/demo", format, flags).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainCoreDumpWithFormat")]
     pub async fn core_dump_with_format(
         &self,
@@ -1636,6 +2038,20 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::DomainSnapshotCreateFlags;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// domain.fs_freeze(None::<&str>).await?;
+    /// let xml = "<domainsnapshot><name>consistent</name></domainsnapshot>";
+    /// let snapshot = domain.snapshot_create_xml(xml, DomainSnapshotCreateFlags::DISK_ONLY).await;
+    /// // Whatever has become of it: nobody wants a guest that stays frozen.
+    /// domain.fs_thaw(None::<&str>).await?;
+    /// println!("{}", snapshot?.name());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainFSFreeze")]
     pub async fn fs_freeze(&self, mountpoints: impl IntoIterator<Item = impl Into<Text>>) -> Result<u32> {
         let args = remote::DomainFsfreezeArgs {
@@ -1671,6 +2087,26 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::{DomainBlockCopyFlags, DomainBlockJobAbortFlags, DomainBlockJobInfoFlags};
+    /// use virtwire::proto::names::block_copy;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// let to = "<disk type='file'><source file='/images/new.qcow2'/><driver type='qcow2'/></disk>";
+    /// // 100 MiB/s: the parameter is in bytes.
+    /// let params = [(block_copy::BANDWIDTH, 100_u64 << 20)];
+    /// domain.block_copy("vda", to, params, DomainBlockCopyFlags::TRANSIENT_JOB).await?;
+    /// while let Some(job) = domain.block_job_info("vda", DomainBlockJobInfoFlags::empty()).await? {
+    ///     if job.end > 0 && job.current == job.end {
+    ///         domain.block_job_abort("vda", DomainBlockJobAbortFlags::PIVOT).await?;
+    ///         break;
+    ///     }
+    ///     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainBlockCopy")]
     pub async fn block_copy(
         &self,
@@ -1733,6 +2169,19 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::enums::DomainInterfaceAddressesSource;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// for interface in domain.interface_addresses(DomainInterfaceAddressesSource::LEASE).await? {
+    ///     for address in interface.addresses {
+    ///         println!("{} has {}/{}", interface.name, address.address, address.prefix);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainInterfaceAddresses")]
     pub async fn interface_addresses(
         &self,
@@ -2002,6 +2451,23 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::DomainEvent;
+    /// use virtwire::enums::DomainEventId;
+    /// use virtwire::flags::DomainDeviceModifyFlags;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// let mut removals = domain.events(DomainEventId::DEVICE_REMOVED).await?;
+    /// domain.detach_device_alias("ua-data", DomainDeviceModifyFlags::LIVE).await?;
+    /// while let Some(event) = removals.next().await.transpose()? {
+    ///     if matches!(event, DomainEvent::DeviceRemoved { device, .. } if device == "ua-data") {
+    ///         break;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainDetachDeviceAlias")]
     pub async fn detach_device_alias(
         &self,
@@ -2155,6 +2621,18 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::DomainBackupBeginFlags;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// let backup = "<domainbackup><disks><disk name='vda' type='file'><target file='/backup/vda.qcow2'/></disk>\
+    ///     </disks></domainbackup>";
+    /// let checkpoint = "<domaincheckpoint><name>monday</name></domaincheckpoint>";
+    /// domain.backup_begin(backup, checkpoint, DomainBackupBeginFlags::empty()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainBackupBegin")]
     pub async fn backup_begin(
         &self,
@@ -2301,6 +2779,15 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::DomainAbortJobFlags;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// domain.abort_job(DomainAbortJobFlags::empty()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainAbortJob")]
     #[doc(alias = "virDomainAbortJobFlags")]
     pub async fn abort_job(&self, flags: flags::DomainAbortJobFlags) -> Result<()> {
@@ -2431,6 +2918,16 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::DomainQemuMonitorCommandFlags;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// let command = r#"{"execute": "query-status"}"#;
+    /// println!("{}", domain.qemu_monitor_command(command, DomainQemuMonitorCommandFlags::DEFAULT).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainQemuMonitorCommand")]
     pub async fn qemu_monitor_command(
         &self,
@@ -2452,6 +2949,16 @@ impl Domain {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call); VIR_ERR_AGENT_UNRESPONSIVE where no agent answers.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use std::time::Duration;
+    /// # async fn example(domain: virtwire::Domain) -> virtwire::Result<()> {
+    /// let command = r#"{"execute": "guest-ping"}"#;
+    /// println!("{}", domain.qemu_agent_command(command, Duration::from_secs(5)).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virDomainQemuAgentCommand")]
     pub async fn qemu_agent_command(
         &self,

@@ -127,6 +127,16 @@ impl Network {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example(network: virtwire::Network) -> virtwire::Result<()> {
+    /// for lease in network.dhcp_leases("52:54:00:00:00:01").await? {
+    ///     println!("{} until {:?}", lease.address, lease.expires);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virNetworkGetDHCPLeases")]
     pub async fn dhcp_leases(&self, mac: impl Into<OptionalText>) -> Result<Vec<NetworkDhcpLease>> {
         let args = remote::NetworkGetDhcpLeasesArgs {

@@ -40,6 +40,15 @@ impl Secret {
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call); VIR_ERR_INVALID_SECRET where it is private,
     /// VIR_ERR_NO_SECRET where it has no value.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example(secret: virtwire::Secret) -> virtwire::Result<()> {
+    /// // Bytes: a key need not be text.
+    /// println!("{} bytes", secret.value().await?.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virSecretGetValue")]
     pub async fn value(&self) -> Result<Bytes> {
         let args = remote::SecretGetValueArgs { secret: self.handle().clone(), flags: 0 };

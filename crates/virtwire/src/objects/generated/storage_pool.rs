@@ -168,6 +168,18 @@ impl StoragePool {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::StorageVolCreateFlags;
+    /// # async fn example(storage_pool: virtwire::StoragePool) -> virtwire::Result<()> {
+    /// let xml = "<volume><name>demo.qcow2</name><capacity unit='GiB'>10</capacity>\
+    ///     <target><format type='qcow2'/></target></volume>";
+    /// let volume = storage_pool.vol_create_xml(xml, StorageVolCreateFlags::PREALLOC_METADATA).await?;
+    /// println!("{}", volume.path().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virStorageVolCreateXML")]
     pub async fn vol_create_xml(
         &self,

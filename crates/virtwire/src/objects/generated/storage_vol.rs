@@ -65,6 +65,19 @@ impl StorageVol {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use bytes::Bytes;
+    /// use virtwire::flags::StorageVolUploadFlags;
+    /// # async fn example(storage_vol: virtwire::StorageVol) -> virtwire::Result<()> {
+    /// let mut stream = storage_vol.upload(0, 0, StorageVolUploadFlags::empty()).await?;
+    /// stream.send(Bytes::from_static(b"what it is to hold")).await?;
+    /// // Only now it is known that all of it is there.
+    /// stream.finish().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virStorageVolUpload")]
     pub async fn upload(
         &self,
@@ -129,6 +142,16 @@ impl StorageVol {
     ///
     /// # Errors
     /// As [`Connection::call`](crate::Connection::call).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use virtwire::flags::StorageVolResizeFlags;
+    /// # async fn example(storage_vol: virtwire::StorageVol) -> virtwire::Result<()> {
+    /// // 1 GiB more.
+    /// storage_vol.resize(1 << 30, StorageVolResizeFlags::DELTA).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virStorageVolResize")]
     pub async fn resize(&self, capacity: u64, flags: flags::StorageVolResizeFlags) -> Result<()> {
         let args = remote::StorageVolResizeArgs { vol: self.handle().clone(), capacity, flags: flags.bits() };
