@@ -16,6 +16,8 @@ pub struct Config {
     pub(crate) drivers: Drivers,
     pub(crate) tcp: bool,
     pub(crate) sasl: Option<Sasl>,
+    /// The authority's certificate, the daemon's own, and the key of that.
+    pub(crate) tls: Option<[String; 3]>,
     pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) network: Option<Arc<File>>,
     settings: BTreeMap<String, Setting>,
@@ -34,6 +36,10 @@ pub enum Drivers {
     /// are reached from outside.
     All,
 }
+
+/// Settings that name a file for TLS, and the file below the daemon's folder.
+pub(crate) const TLS_FILES: [(&str, &str); 3] =
+    [("ca_file", "cacert.pem"), ("cert_file", "servercert.pem"), ("key_file", "serverkey.pem")];
 
 impl Config {
     /// The default.
@@ -74,6 +80,15 @@ impl Config {
         self
     }
 
+    /// Also listens for TLS on a port of 127.0.0.1 that the system picks
+    /// ([`Daemon::tls_port`](crate::Daemon::tls_port)), and asks clients for a certificate of the authority's.
+    /// Certificates and key are given in PEM.
+    #[must_use]
+    pub fn listen_tls(mut self, authority: &str, certificate: &str, key: &str) -> Self {
+        self.tls = Some([authority, certificate, key].map(str::to_owned));
+        self
+    }
+
     /// Sets `name` in libvirtd.conf, in place of what the testbed sets there itself.
     #[must_use]
     pub fn set(mut self, name: &str, value: impl Into<Setting>) -> Self {
@@ -101,15 +116,21 @@ impl Config {
             ("auth_unix_ro".to_owned(), "none".into()),
             ("auth_unix_rw".to_owned(), asked.into()),
             ("auth_tcp".to_owned(), asked.into()),
-            ("listen_tls".to_owned(), false.into()),
+            ("listen_tls".to_owned(), self.tls.is_some().into()),
             ("listen_tcp".to_owned(), self.tcp.into()),
             ("listen_addr".to_owned(), "127.0.0.1".into()),
             // The kernel picks a free one.
             ("tcp_port".to_owned(), "0".into()),
+            ("tls_port".to_owned(), "0".into()),
             ("log_outputs".to_owned(), format!("3:file:{folder}/log/libvirtd.log").into()),
             // Otherwise from the machine's firmware, which a virtual machine may not have.
             ("host_uuid".to_owned(), "5f0e6a1c-0000-4000-8002-000000000001".into()),
         ]);
+        if self.tls.is_some() {
+            for (name, file) in TLS_FILES {
+                settings.insert(name.to_owned(), format!("{folder}/{file}").into());
+            }
+        }
         settings.extend(self.settings.clone());
         let mut text = String::new();
         for (name, value) in &settings {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::config::{Config, Drivers};
+use crate::config::{Config, Drivers, TLS_FILES};
 use crate::error::{Context, Error, Result};
 use crate::harness;
 use crate::process::{Namespace, listening_ports, send, wait_until};
@@ -89,6 +89,7 @@ pub struct Daemon {
     status: Option<ExitStatus>,
     namespace: Option<Namespace>,
     tcp_port: Option<u16>,
+    tls_port: Option<u16>,
     folder: TempDir,
 }
 
@@ -109,8 +110,9 @@ impl Daemon {
             reaper::start();
         }
         let child = spawn(&root, &config, folder.path())?;
-        let mut daemon = Self { root, child, status: None, namespace: None, tcp_port: None, folder };
-        match daemon.wait_until_ready(config.tcp) {
+        let mut daemon =
+            Self { root, child, status: None, namespace: None, tcp_port: None, tls_port: None, folder };
+        match daemon.wait_until_ready(&config) {
             Ok(()) => Ok(daemon),
             Err(error) => {
                 Err(Error::new(format!("libvirtd {}: {error}\n{}", testbed.version(), daemon.log())))
@@ -136,6 +138,11 @@ impl Daemon {
     /// The port of 127.0.0.1 that it listens on, when [asked to](Config::listen_tcp).
     pub fn tcp_port(&self) -> Option<u16> {
         self.tcp_port
+    }
+
+    /// The port of 127.0.0.1 that it listens on for TLS, when [asked to](Config::listen_tls).
+    pub fn tls_port(&self) -> Option<u16> {
+        self.tls_port
     }
 
     /// The URI of the test driver's default node at this daemon.
@@ -223,7 +230,7 @@ impl Daemon {
         fs::read_to_string(self.folder().join("guard")).ok()?.trim().parse().ok()
     }
 
-    fn wait_until_ready(&mut self, tcp: bool) -> Result<()> {
+    fn wait_until_ready(&mut self, config: &Config) -> Result<()> {
         let deadline = Instant::now() + LIMIT;
         let socket = self.socket();
         let ready = wait_until(deadline, || self.has_ended() || answers(&socket, deadline));
@@ -234,9 +241,16 @@ impl Daemon {
             return Err(Error::new(format!("did not answer within {LIMIT:?}")));
         }
         self.namespace = Namespace::of(self.pid()).context(|| "its mount namespace".to_owned())?;
-        if tcp {
-            let ports = listening_ports(self.pid()).context(|| "its listening sockets".to_owned())?;
-            self.tcp_port = Some(*ports.first().ok_or_else(|| Error::new("does not listen on TCP"))?);
+        // In the order in which it opens them.
+        let mut ports = Vec::new().into_iter();
+        if config.tcp || config.tls.is_some() {
+            ports = listening_ports(self.pid()).context(|| "its listening sockets".to_owned())?.into_iter();
+        }
+        if config.tcp {
+            self.tcp_port = Some(ports.next().ok_or_else(|| Error::new("does not listen on TCP"))?);
+        }
+        if config.tls.is_some() {
+            self.tls_port = Some(ports.next().ok_or_else(|| Error::new("does not listen for TLS"))?);
         }
         Ok(())
     }
@@ -285,6 +299,9 @@ fn prepare(testbed: &Testbed, config: &Config, folder: &Path) -> Result<()> {
     write(&folder.join("libvirtd.conf"), &config.render(text)?)?;
     // Without it, what the user set for libvirt's clients would count.
     write(&folder.join("etc/libvirt.conf"), "")?;
+    for ((_, file), text) in TLS_FILES.iter().zip(config.tls.iter().flatten()) {
+        write(&folder.join(file), text)?;
+    }
     match config.drivers {
         Drivers::Test => Ok(()),
         Drivers::Storage => STORAGE_DRIVERS.iter().try_for_each(|name| link_driver(testbed, name, folder)),
@@ -371,7 +388,7 @@ fn spawn(root: &Root, config: &Config, folder: &Path) -> Result<Child> {
     command.arg(root.folder().unwrap_or(Path::new(""))).arg(folder).arg(GUARD);
     command.arg("libvirtd").arg("--config").arg(folder.join("libvirtd.conf"));
     command.arg("--pid-file").arg(folder.join("libvirtd.pid"));
-    if config.tcp {
+    if config.tcp || config.tls.is_some() {
         command.arg("--listen");
     }
     // A group of its own: an interrupt at the terminal ends the test, and the guard then ends the daemon in order.

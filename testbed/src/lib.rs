@@ -34,11 +34,14 @@ mod error;
 mod guest;
 mod harness;
 mod node;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod pki;
 mod process;
 mod reaper;
 mod recorder;
 mod root;
 mod sasl;
+mod sshd;
 mod testbed;
 
 pub use config::{Config, Drivers, Setting};
@@ -47,8 +50,11 @@ pub use error::{Error, Result};
 pub use guest::{GREETING, SLEEP, WRITE, boot_sector, make_guest_disk};
 pub use harness::{Failed, Test, run_tests};
 pub use node::{node_xml, tiny_guest_xml};
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub use pki::{Authority, Certificate};
 pub use process::{Signal, pids_naming, run, run_for, wait_until};
 pub use recorder::{Recorder, Recording};
 pub use root::Root;
 pub use sasl::Sasl;
+pub use sshd::Sshd;
 pub use testbed::{Testbed, Tool, Version};

@@ -96,6 +96,14 @@ impl Testbed {
                         .iter()
                         .all(|module| self.library(&format!("sasl2/lib{module}.so")).is_some())
             }
+            Tool::Sshd => {
+                let here =
+                    ["ssh", "ssh-keygen", "nsenter"].iter().all(|name| Root::system().has_program(name));
+                // It reads the users' passwords and changes to another user; and its clients look for netcat.
+                let there = ["sshd", "nc"].iter().all(|name| self.root.has_program(name));
+                Root::may_enter() && here && there
+            }
+            Tool::Netcat => Root::system().has_program("nc"),
             Tool::Qemu => {
                 ["qemu-system-x86_64", "qemu-img", "ip"].iter().all(|name| self.root.has_program(name))
                     && self.library("libvirt/connection-driver/libvirt_driver_qemu.so").is_some()
@@ -165,6 +173,10 @@ pub enum Tool {
     Sasl,
     /// QEMU for x86-64 with its tool for images, libvirt's driver for it, and `ip`.
     Qemu,
+    /// OpenSSH's client on this machine, and beside libvirt its server and a netcat for UNIX sockets; and root's rights.
+    Sshd,
+    /// A netcat for UNIX sockets on this machine.
+    Netcat,
 }
 
 impl fmt::Display for Tool {
@@ -174,6 +186,8 @@ impl fmt::Display for Tool {
             Self::Python => "python3 with libvirt's module",
             Self::Sasl => "Cyrus SASL's modules and saslpasswd2",
             Self::Qemu => "QEMU with libvirt's driver",
+            Self::Sshd => "OpenSSH (client, server), netcat and root's rights",
+            Self::Netcat => "netcat",
         })
     }
 }

@@ -23,19 +23,24 @@ const MIRROR: &str = "VIRTWIRE_DEBIAN_MIRROR";
 const DAEMON: [&str; 2] = ["libvirt-daemon", "libvirt-clients"];
 
 /// What single tests need beside it.
-const TOOLS: [&str; 6] = [
+const TOOLS: [&str; 8] = [
     "python3-libvirt",
     "tshark",
     "libvirt-wireshark",
     "sasl2-bin",
     "libsasl2-modules",
     "libsasl2-modules-db",
+    "openssh-client",
+    "netcat-openbsd",
 ];
 
 /// What guests need, in the order in which it is installed. The emulator comes first and alone: where a newer qemu-utils
 /// is installed from elsewhere, apt refuses to install both at once, but replaces the one and can then install the other.
 const GUESTS: [&[&str]; 2] =
     [&["qemu-system-x86"], &["qemu-utils", "seabios", "dnsmasq-base", "iptables", "iproute2"]];
+
+/// What would start a service where an init system runs: installed only where none does.
+const SERVICES: [&str; 1] = ["openssh-server"];
 
 /// Newer Debian releases have each driver, and the lock and log daemons, in packages of their own.
 const PARTS: [&str; 9] = [
@@ -106,7 +111,10 @@ pub(crate) fn install_on_the_machine(packages: &[&str]) -> Result<bool> {
 
 fn installed() -> Result<()> {
     let apt = Apt::of_the_machine();
-    let packages: Vec<_> = DAEMON.into_iter().chain(TOOLS).collect();
+    let mut packages: Vec<_> = DAEMON.into_iter().chain(TOOLS).collect();
+    if !Path::new("/run/systemd/system").exists() {
+        packages.extend(SERVICES);
+    }
     if apt.is_there() {
         let missing = apt.missing(&packages)?;
         if !missing.is_empty() && Root::may_enter() {
@@ -196,7 +204,7 @@ fn chroots_folder() -> Result<PathBuf> {
 }
 
 fn chroot_packages() -> Vec<&'static str> {
-    DAEMON.into_iter().chain(PARTS).chain(TOOLS).collect()
+    DAEMON.into_iter().chain(PARTS).chain(TOOLS).chain(SERVICES).collect()
 }
 
 /// Makes `folder`, under another name until it is complete: an unfinished one is never taken for a finished one.
@@ -324,6 +332,8 @@ impl<'a> Apt<'a> {
     fn get(&self, args: &[&str]) -> Command {
         let mut command = self.root.command("apt-get");
         command.env("DEBIAN_FRONTEND", "noninteractive");
+        // Scripts of packages start nothing in this one, where no init system says otherwise.
+        command.env("RUNLEVEL", "1");
         command.args(["-q", "-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=3"]);
         command.args(["-o", "Acquire::http::Timeout=30", "-o", "Acquire::https::Timeout=30"]);
         command.args(args);
@@ -421,7 +431,7 @@ impl<'a> Apt<'a> {
 
 /// Says which tools are missing, and with them their tests.
 fn report_tools(testbed: &Testbed) {
-    for tool in [Tool::Tshark, Tool::Python, Tool::Sasl, Tool::Qemu] {
+    for tool in [Tool::Tshark, Tool::Python, Tool::Sasl, Tool::Qemu, Tool::Sshd, Tool::Netcat] {
         if !testbed.has(tool) {
             say(&format!("without {tool}: the tests that need it are left out"));
         }

@@ -195,6 +195,24 @@ async fn closing_takes_leave_and_fails_the_rest() {
     peer.closed().await;
 }
 
+#[tokio::test]
+async fn a_daemon_that_closes_in_place_of_an_answer_to_that_has_closed() {
+    let (connection, mut peer) = connect().await;
+    let closing = tokio::spawn(connection.close());
+    let unregistered = peer.call_of::<remote::ConnectUnregisterCloseCallbackArgs>().await.id;
+    peer.with(move |server| server.reply(unregistered, &()).unwrap()).await;
+    peer.call_of::<remote::ConnectCloseArgs>().await;
+    peer.die().await;
+    closing.await.unwrap().unwrap();
+
+    // One that goes before it was asked to has not been taken leave of.
+    let (connection, mut peer) = connect().await;
+    let closing = tokio::spawn(connection.close());
+    peer.call_of::<remote::ConnectUnregisterCloseCallbackArgs>().await;
+    peer.die().await;
+    assert!(closing.await.unwrap().unwrap_err().is_closed());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn large_calls_of_two_tasks_never_interleave() {
     const SIZE: usize = 3 << 20;

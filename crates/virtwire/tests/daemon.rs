@@ -179,7 +179,7 @@ fn tcp_carries_the_same(testbed: &Testbed) -> Result<(), Failed> {
     run(async {
         let connection = Connection::open(&format!("test+tcp://127.0.0.1:{port}/default")).await?;
         assert_eq!(*connection.domain_lookup_by_id(1).await?.name(), "test");
-        let error = Connection::open(&format!("test+tls://127.0.0.1:{port}/default")).await.unwrap_err();
+        let error = Connection::open(&format!("test+libssh://127.0.0.1:{port}/default")).await.unwrap_err();
         assert!(matches!(error, Error::UnsupportedTransport { .. }), "{error:?}");
         Ok(())
     })

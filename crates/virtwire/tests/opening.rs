@@ -91,7 +91,17 @@ async fn the_uri_is_the_daemons_where_the_choice_was_its() {
 async fn a_uri_that_leads_nowhere_says_why() {
     for (uri, reason) in [
         ("qemu+warp:///system", "warp"),
-        ("qemu+ssh://host/system", "the transport \"ssh\" is not supported; there are unix, tcp"),
+        ("qemu+libssh://host/system", "the transport \"libssh\" is not supported; there are unix, tcp"),
+        #[cfg(feature = "ssh")]
+        ("qemu+libssh2://host/system", "; take ssh, which runs the system's own"),
+        #[cfg(feature = "ssh")]
+        ("qemu+ext:///system", "takes the parameter command"),
+        #[cfg(feature = "ssh")]
+        ("qemu+ext:///system?command=/nonexistent", "cannot connect to /nonexistent: No such file"),
+        #[cfg(not(feature = "ssh"))]
+        ("qemu+ssh://host/system", "it takes the feature ssh"),
+        #[cfg(not(feature = "tls"))]
+        ("qemu+tls://host/system", "it takes the feature tls"),
         ("qemu+unix:///system?mode=sideways", "mode"),
         ("qemu+unix:///system?socket=/nonexistent", "cannot connect to /nonexistent: No such file"),
         ("qemu+tcp://127.0.0.1:1/system", "cannot connect to 127.0.0.1:1"),
@@ -99,6 +109,36 @@ async fn a_uri_that_leads_nowhere_says_why() {
         let error = Connection::open(uri).await.unwrap_err();
         assert!(error.to_string().contains(reason), "{uri}: {error}");
     }
+}
+
+#[tokio::test]
+async fn a_socket_that_takes_no_more_clients_for_now_is_waited_for() {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+    bind(&listener, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+    listen(&listener, 0).unwrap();
+    let listener = std::os::unix::net::UnixListener::from(listener);
+    let mut waiting = Vec::new();
+    while let Ok(client) = UnixStream::connect(&path).await {
+        waiting.push(client);
+    }
+    let uri = format!("test+unix:///scripted?socket={}", path.display());
+    let open = |limit| Connection::builder(&uri).no_keepalive().connect_timeout(limit).open();
+    let error = open(Duration::from_millis(200)).await.unwrap_err();
+    assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+
+    let opening = tokio::spawn(open(Duration::from_secs(30)));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!opening.is_finished());
+    for _ in 0..waiting.len() {
+        listener.accept().unwrap();
+    }
+    let (socket, _) = tokio::task::spawn_blocking(move || listener.accept().unwrap()).await.unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let _peer = Peer::start(UnixStream::from_std(socket).unwrap());
+    assert!(opening.await.unwrap().unwrap().is_alive());
 }
 
 #[cfg(not(feature = "embedded"))]

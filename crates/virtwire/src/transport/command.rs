@@ -36,9 +36,9 @@ pub(crate) struct Command {
 
 /// How the command's end is waited for.
 enum End {
-    /// It runs. Dropping the sender leaves it; using it says that it has closed its output.
+    /// It runs. Dropping the sender leaves it; using it says that it has closed its end.
     Running(oneshot::Sender<()>, JoinHandle<Result<Ended>>),
-    /// It has closed its output.
+    /// It has closed its end.
     Closed(JoinHandle<Result<Ended>>),
     /// It has ended, with this.
     Ended(String),
@@ -85,7 +85,7 @@ impl Command {
             *end = End::Ended(format!("{} {text}", self.name));
         }
         let End::Ended(text) = &*end else { return Poll::Pending };
-        Poll::Ready(Error::new(ErrorKind::BrokenPipe, text.clone()))
+        Poll::Ready(Error::other(text.clone()))
     }
 }
 
@@ -162,7 +162,7 @@ fn only_bytes(out: Outgoing<'_>) -> Result<Outgoing<'_>> {
     }
 }
 
-/// Waits for the command's end and listens to what it says; ends it once it has closed its output, or is left.
+/// Waits for the command's end and listens to what it says; ends it once it has closed its end, or is left.
 async fn keep(mut child: Child, closed: oneshot::Receiver<()>) -> Result<Ended> {
     let mut said = Vec::new();
     let mut stderr = child.stderr.take();
@@ -219,5 +219,131 @@ async fn listen_to_end(from: &mut Option<ChildStderr>, said: &mut Vec<u8>) {
             }
             _ => *from = None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::IoSlice;
+    use std::path::Path;
+
+    fn start(script: &str) -> Command {
+        let mut program = Program::new("sh");
+        program.args(["-c", script]);
+        Command::start(program, "the script".to_owned(), "nowhere".to_owned()).unwrap()
+    }
+
+    async fn write_all(command: &Command, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let parts = [IoSlice::new(bytes)];
+            bytes = &bytes[poll_fn(|cx| command.poll_write(cx, Outgoing::Bytes(&parts))).await?..];
+        }
+        Ok(())
+    }
+
+    async fn read(command: &Command, bytes: &mut BytesMut) -> Result<usize> {
+        let mut descriptors = VecDeque::new();
+        poll_fn(|cx| command.poll_read(cx, bytes, &mut descriptors, Want::Anything(64 * 1024))).await
+    }
+
+    /// The line that the script writes first.
+    async fn line(command: &Command) -> String {
+        let mut bytes = BytesMut::new();
+        while !bytes.ends_with(b"\n") {
+            read(command, &mut bytes).await.unwrap();
+        }
+        String::from_utf8(bytes.to_vec()).unwrap().trim().to_owned()
+    }
+
+    /// Waits until the process is gone, and is no zombie either.
+    async fn gone(id: &str) {
+        let process = Path::new("/proc").join(id);
+        assert!(Path::new("/proc/self").exists(), "there is a /proc");
+        let waiting = async {
+            while process.exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("it ends and is waited for");
+    }
+
+    #[tokio::test]
+    async fn bytes_pass_both_ways() {
+        let command = std::sync::Arc::new(start("cat"));
+        let all: Vec<u8> = (0..4_000_000_u32).map(|number| number as u8).collect();
+        let writer = tokio::spawn({
+            let (command, all) = (std::sync::Arc::clone(&command), all.clone());
+            async move { write_all(&command, &all).await }
+        });
+        let mut bytes = BytesMut::new();
+        while bytes.len() < all.len() {
+            read(&command, &mut bytes).await.unwrap();
+        }
+        assert!(bytes == all);
+        writer.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn its_end_is_told_with_what_it_said() {
+        let command = start("echo first >&2; echo; read -r line; echo \"no: $line\" >&2; exit 7");
+        line(&command).await;
+        write_all(&command, b"hello\n").await.unwrap();
+        let error = read(&command, &mut BytesMut::new()).await.unwrap_err().to_string();
+        assert_eq!(error, "the script has ended (exit status: 7): first; no: hello");
+        // And again, to whoever asks.
+        assert_eq!(read(&command, &mut BytesMut::new()).await.unwrap_err().to_string(), error);
+        assert_eq!(write_all(&command, b"more").await.unwrap_err().to_string(), error);
+    }
+
+    #[tokio::test]
+    async fn only_the_end_of_much_talk_is_kept() {
+        let command = start("i=0; while [ $i -lt 5000 ]; do echo \"line $i\" >&2; i=$((i + 1)); done");
+        let error = read(&command, &mut BytesMut::new()).await.unwrap_err().to_string();
+        assert!(error.ends_with("; line 4998; line 4999"), "{error}");
+        assert!(error.len() < 2 * MOST_SAID, "{}", error.len());
+    }
+
+    #[tokio::test]
+    async fn another_process_that_keeps_its_standard_error_holds_up_nobody() {
+        // As ssh does for later connections.
+        let command = start("sleep 600 </dev/null >/dev/null & echo $!; echo reason >&2; exit 3");
+        let sleeping = line(&command).await;
+        let error = read(&command, &mut BytesMut::new()).await.unwrap_err().to_string();
+        assert_eq!(error, "the script has ended (exit status: 3): reason");
+        std::process::Command::new("sh").args(["-c", &format!("kill {sleeping}")]).status().unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_closes_its_input_and_output_and_goes_on_is_ended() {
+        let command = start("echo $$; exec <&- >&- 2>&-; exec sleep 600");
+        let id = line(&command).await;
+        let error = read(&command, &mut BytesMut::new()).await.unwrap_err().to_string();
+        assert_eq!(error, "the script has ended (signal: 15 (SIGTERM))");
+        gone(&id).await;
+    }
+
+    #[tokio::test]
+    async fn dropped_it_ends_and_leaves_no_zombie() {
+        for script in [
+            // It sees the end of its input; it does not look; it does not even listen.
+            "echo $$; exec cat",
+            "echo $$; exec sleep 600",
+            "trap '' TERM; echo $$; while :; do sleep 0.1; done",
+        ] {
+            let command = start(script);
+            let id = line(&command).await;
+            assert!(Path::new("/proc").join(&id).exists());
+            drop(command);
+            gone(&id).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn descriptors_do_not_reach_it() {
+        let command = start("cat");
+        let descriptor = std::fs::File::open("/dev/null").unwrap().into();
+        let error = command.try_write(Outgoing::Descriptor(&descriptor)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 }

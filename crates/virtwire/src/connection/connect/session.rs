@@ -163,3 +163,151 @@ async fn lock(file: &File) -> io::Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixListener;
+    use virtwire_proto::socket_path::{Environment, SocketFinder};
+
+    /// What tells this program to do something in place of its tests.
+    const LISTEN_AT: &str = "VIRTWIRE_TEST_LISTEN_AT";
+    const LOCK_AT: &str = "VIRTWIRE_TEST_LOCK_AT";
+
+    fn own_test(name: &str) -> String {
+        format!("{}::{name}", module_path!().split_once("::").unwrap().1)
+    }
+
+    /// A folder for a session's sockets, and one with a program in place of libvirtd.
+    struct Session {
+        folder: tempfile::TempDir,
+        socket: Vec<u8>,
+        command: DaemonCommand,
+    }
+
+    impl Session {
+        fn new(libvirtd: &str) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let text = folder.path().to_str().unwrap();
+            let program = folder.path().join("libvirtd");
+            std::fs::write(&program, format!("#!/bin/sh\ncd {text}\n{libvirtd}\n")).unwrap();
+            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+            let environment = Environment::new(false, |name| match name {
+                "XDG_RUNTIME_DIR" => Some(format!("{text}/run")),
+                "LIBVIRTD_PATH" => Some(text.to_owned()),
+                _ => None,
+            });
+            let uri = "qemu:///session".parse().unwrap();
+            let found = SocketFinder::for_uri(Some(&uri), &environment).unwrap().find(|_| false).unwrap();
+            Self { folder, socket: found.path.as_bytes().to_vec(), command: found.command.unwrap() }
+        }
+
+        /// One whose daemon listens: this program, told so.
+        fn listening(before: &str) -> Self {
+            let program = std::env::current_exe().unwrap();
+            let name = own_test("listens_when_it_is_told_to");
+            let listen =
+                format!("{LISTEN_AT}=$PWD/run/libvirt/libvirt-sock {} --exact {name}", program.display());
+            Self::new(&format!(
+                "echo \"$@\" >>arguments; env >variables; {before}\n{listen} >/dev/null 2>&1 &"
+            ))
+        }
+
+        fn read(&self, file: &str) -> String {
+            std::fs::read_to_string(self.folder.path().join(file)).unwrap_or_default()
+        }
+
+        fn lock_is_gone(&self) -> bool {
+            !Path::new(&self.command.lock_path).exists()
+        }
+    }
+
+    /// The daemon that the tests start: it takes clients until none has come for a while.
+    #[test]
+    fn listens_when_it_is_told_to() {
+        let Some(path) = std::env::var_os(LISTEN_AT) else { return };
+        let listener = UnixListener::bind(path).unwrap();
+        let (came, next) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                came.send(client.unwrap()).unwrap();
+            }
+        });
+        let mut clients = Vec::new();
+        while let Ok(client) = next.recv_timeout(Duration::from_secs(3)) {
+            clients.push(client);
+        }
+    }
+
+    /// Another client of the session: it has the lock until its input ends.
+    #[tokio::test]
+    async fn locks_when_it_is_told_to() {
+        let Some(path) = std::env::var_os(LOCK_AT) else { return };
+        let lock = Lock::take(Path::new(&path)).await.unwrap();
+        std::fs::write(Path::new(&path).with_extension("taken"), "").unwrap();
+        std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+        drop(lock);
+    }
+
+    #[tokio::test]
+    async fn clients_that_come_at_once_start_one_daemon() {
+        let session = Session::listening("sleep 0.2");
+        let connect = || connect(&session.socket, &session.command);
+        let (one, two, three) = tokio::join!(connect(), connect(), connect());
+        (one.unwrap(), two.unwrap(), three.unwrap());
+        assert_eq!(session.read("arguments"), "--timeout=120 --daemon\n");
+        assert!(session.lock_is_gone());
+        // It sees what it needs of the environment, and nothing else of this process's.
+        let variables = session.read("variables");
+        assert!(variables.contains("LC_ALL=C\n") && !variables.contains("CARGO"), "{variables}");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_dropped_leaves_no_lock() {
+        let session = Session::listening("sleep 0.5");
+        let soon = Duration::from_millis(100);
+        tokio::time::timeout(soon, connect(&session.socket, &session.command)).await.unwrap_err();
+        assert!(session.lock_is_gone());
+        // And the next one connects to what the first has started, or starts it.
+        connect(&session.socket, &session.command).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn another_process_that_starts_the_daemon_is_waited_for() {
+        let session = Session::listening(":");
+        let path = session.command.lock_path.clone();
+        let mut other = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &own_test("locks_when_it_is_told_to")])
+            .env(LOCK_AT, &path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        while !Path::new(&path).with_extension("taken").exists() {
+            assert!(other.try_wait().unwrap().is_none());
+            tokio::time::sleep(PAUSE).await;
+        }
+        let mut waiting = std::pin::pin!(connect(&session.socket, &session.command));
+        tokio::time::timeout(Duration::from_millis(300), &mut waiting).await.unwrap_err();
+        assert_eq!(session.read("arguments"), "");
+        drop(other.stdin.take());
+        waiting.await.unwrap();
+        assert_eq!(session.read("arguments"), "--timeout=120 --daemon\n");
+        assert!(other.wait().unwrap().success());
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_does_not_start_is_told_of() {
+        let session = Session::new("echo 'no such driver' >&2; exit 6");
+        let error = connect(&session.socket, &session.command).await.unwrap_err().to_string();
+        assert!(error.starts_with("No such file or directory"), "{error}");
+        assert!(error.ends_with("libvirtd has ended (exit status: 6): no such driver"), "{error}");
+        assert!(session.lock_is_gone());
+
+        let session = Session::new("");
+        std::fs::remove_file(&session.command.program).unwrap();
+        let error = connect(&session.socket, &session.command).await.unwrap_err().to_string();
+        assert!(error.contains("libvirtd cannot be started: No such file"), "{error}");
+    }
+}

@@ -1,7 +1,12 @@
 //! TLS over TCP: one session, which reads and writes share, behind a lock that nobody waits under.
 
+mod packets;
+#[cfg(test)]
+mod tests;
+
 use super::{Outgoing, Privacy, Transport, Want};
 use bytes::{Buf, BufMut, BytesMut};
+use packets::Packets;
 use rustls::ClientConnection;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -10,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::{fmt, io};
 use tokio::net::TcpStream;
-use virtwire_proto::packet::{self, Descriptor};
+use virtwire_proto::packet::Descriptor;
 
 /// How much is encrypted before it is written.
 const SEALED_AT_ONCE: usize = 64 * 1024;
@@ -178,8 +183,11 @@ impl Transport for Tls {
             if state.closed {
                 return Poll::Ready(Ok(0));
             }
-            // What the session answers by itself, such as to a change of keys; it waits for room by the way.
-            if let Poll::Ready(Err(error)) = self.poll_flush_session(cx, &mut state) {
+            // What the session answers by itself, such as to a change of keys. Where something else is being
+            // written, its writer writes this too, and is the one to be told of room.
+            if state.sealed == 0
+                && let Poll::Ready(Err(error)) = self.poll_flush_session(cx, &mut state)
+            {
                 return Poll::Ready(Err(error));
             }
             ready!(self.poll_fill(cx, &mut state, most))?;
@@ -203,7 +211,7 @@ impl Transport for Tls {
 
     #[cfg(unix)]
     fn hung_up(&self) -> bool {
-        super::stream::hung_up(&self.socket)
+        crate::transport::stream::hung_up(&self.socket)
     }
 
     fn privacy(&self) -> Privacy {
@@ -266,42 +274,6 @@ impl State {
     }
 }
 
-/// Where in the outgoing bytes one packet ends and the next begins.
-#[derive(Debug, Default)]
-struct Packets {
-    /// How many bytes of the packet are still to come, behind its length word.
-    left: usize,
-    /// What there is of a length word.
-    word: Vec<u8>,
-    /// Whether the bytes are no packets, but wrapped by a security layer: libvirtd decodes all that it has of these.
-    wrapped: bool,
-}
-
-impl Packets {
-    /// How many of the bytes, at least one, belong to the same packet.
-    fn advance(&mut self, bytes: &[u8]) -> usize {
-        if self.wrapped {
-            return bytes.len();
-        }
-        let mut taken = 0;
-        if self.left == 0 {
-            taken = bytes.len().min(4 - self.word.len());
-            self.word.extend_from_slice(&bytes[..taken]);
-            let Ok(word) = <[u8; 4]>::try_from(&self.word[..]) else { return taken };
-            self.word.clear();
-            let length = u32::from_be_bytes(word) as usize;
-            if !(packet::MIN_LEN..=packet::MAX_LEN).contains(&length) {
-                self.wrapped = true;
-                return bytes.len();
-            }
-            self.left = length - 4;
-        }
-        let rest = self.left.min(bytes.len() - taken);
-        self.left -= rest;
-        taken + rest
-    }
-}
-
 /// Writes what goes without waiting.
 struct Unblocking<'a>(&'a TcpStream);
 
@@ -321,52 +293,4 @@ impl Write for Unblocking<'_> {
 
 fn again(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn cut(packets: &mut Packets, mut bytes: &[u8]) -> Vec<usize> {
-        let mut lengths = Vec::new();
-        while !bytes.is_empty() {
-            let some = packets.advance(bytes);
-            assert!(some > 0);
-            lengths.push(some);
-            bytes = &bytes[some..];
-        }
-        lengths
-    }
-
-    fn packet(length: u32) -> Vec<u8> {
-        let mut packet = length.to_be_bytes().to_vec();
-        packet.resize(length as usize, 0xff);
-        packet
-    }
-
-    #[test]
-    fn packets_are_told_apart_wherever_the_pieces_are_cut() {
-        let all = [packet(28), packet(100), packet(32), packet(28)].concat();
-        let ends = [28, 128, 160, 188];
-        assert_eq!(cut(&mut Packets::default(), &all), [28, 100, 32, 28]);
-        for piece in 1..all.len() {
-            let mut packets = Packets::default();
-            let mut at = 0;
-            for piece in all.chunks(piece) {
-                for length in cut(&mut packets, piece) {
-                    let end = ends.iter().find(|end| **end > at).unwrap();
-                    at += length;
-                    assert!(at <= *end, "a record goes over the end of a packet at {end}");
-                }
-            }
-            assert_eq!(at, all.len());
-        }
-    }
-
-    #[test]
-    fn what_is_no_packet_passes_as_it_is() {
-        let mut packets = Packets::default();
-        assert_eq!(cut(&mut packets, &[packet(40), vec![0; 50]].concat()), [40, 50]);
-        assert_eq!(cut(&mut packets, &packet(28)), [28]);
-    }
 }
