@@ -42,8 +42,29 @@
 //!
 //! # URIs
 //! Those of libvirt: `driver[+transport]://[user@][host][:port]/path[?parameters]`, aliases, defaults, sockets of
-//! libvirtd and of modular daemons, of the system and of sessions. The transports `unix` and `tcp` are there; any
-//! other byte stream can be brought along ([`Builder::open_over`], [`Builder::open_on`]).
+//! libvirtd and of modular daemons, of the system and of sessions. A session's daemon is started where none answers, as
+//! libvirt does, unless `LIBVIRT_AUTOSTART` is `0`. Any other byte stream can be brought along
+//! ([`Builder::open_over`], [`Builder::open_on`]).
+//!
+//! | transport | what it is | its parameters |
+//! | --- | --- | --- |
+//! | `unix` | a UNIX socket of this host; without transport and host | `socket`, `mode` |
+//! | `tcp` | TCP, in the clear; port 16509 | |
+//! | `tls` | TLS; port 16514; without transport and with a host | `pkipath`, `no_verify` |
+//! | `ssh` | the system's `ssh`, with its user's configuration, agent and known hosts; on the far side virt-ssh-helper where it is installed, else netcat | `keyfile`, `no_tty`, `no_verify`, `known_hosts`, `known_hosts_verify`, `sshauth`, `command` (in place of `ssh`), `proxy`, `netcat`, `socket`, `mode` |
+//! | `ext` | a command that carries the bytes on its standard input and output | `command`, `argv` |
+//!
+//! **TLS** takes libvirt's files: `/etc/pki/CA/cacert.pem` (and `cacrl.pem`), `/etc/pki/libvirt/clientcert.pem`,
+//! `/etc/pki/libvirt/private/clientkey.pem`, in their place a user's own in `~/.pki/libvirt`, or all in the folder
+//! `pkipath`; a client without certificate is one that shows none. A server's certificate has to name the host among
+//! its alternative names: a common name alone is not enough. `no_sanity` changes nothing, since one's own certificates
+//! are only read, not judged. `tls_priority` is in GnuTLS's notation and is refused in a URI, ignored in libvirt.conf:
+//! `Builder::tls_config` takes a configuration of rustls in place of all this.
+//!
+//! **ssh**: `known_hosts_verify` is `normal`, `auto` (take what is not known yet) or `ignore`; `sshauth` a list of
+//! `agent`, `privkey`, `password` and `keyboard-interactive`. libvirt leaves these two and `known_hosts` to `libssh` and
+//! `libssh2`, whose place `ssh` takes here. With `socket` it is always netcat. A command ends with its connection, and
+//! what it said on its standard error stands in the error.
 //!
 //! # Authentication
 //! What the daemon asks for is done while the connection is opened: nothing, polkit, or SASL. `auth=sasl`,
@@ -60,6 +81,11 @@
 //!
 //! # Features
 //! - `sasl`, on by default: authentication by SASL.
+//! - `tls`, on unless it is turned off: the transport tls. Its cryptography is graviola's: Rust and assembly, no C, for
+//!   x86-64 (with ADX, AES, AVX2, BMI and PCLMULQDQ: since about 2015) and aarch64 (with AES, PMULL and SHA-2). Elsewhere, or for
+//!   algorithms that it lacks, the process installs another one as its default in `virtwire::rustls`, or
+//!   `Builder::tls_config` brings it.
+//! - `ssh`, on unless it is turned off: the transports ssh and ext.
 //! - `embedded`: `test:///default` and `test:///path/of/a/node.xml` open a hypervisor in memory, in this process, as
 //!   libvirt's own client has its test driver. Nothing needs to be installed:
 #![cfg_attr(all(unix, feature = "embedded"), doc = "```")]

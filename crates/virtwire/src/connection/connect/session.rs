@@ -255,7 +255,9 @@ mod tests {
         let session = Session::listening("sleep 0.2");
         let connect = || connect(&session.socket, &session.command);
         let (one, two, three) = tokio::join!(connect(), connect(), connect());
-        (one.unwrap(), two.unwrap(), three.unwrap());
+        for connected in [one, two, three] {
+            connected.unwrap();
+        }
         assert_eq!(session.read("arguments"), "--timeout=120 --daemon\n");
         assert!(session.lock_is_gone());
         // It sees what it needs of the environment, and nothing else of this process's.
