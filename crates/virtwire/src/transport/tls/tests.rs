@@ -40,7 +40,14 @@ async fn session<T: Send + 'static>(
     let thread = thread::spawn(move || {
         let (mut socket, _) = listener.accept().unwrap();
         let mut session = ServerConnection::new(Arc::new(config)).unwrap();
-        session.complete_io(&mut socket).unwrap();
+        while session.is_handshaking() {
+            while session.wants_write() {
+                session.write_tls(&mut socket).unwrap();
+            }
+            if session.is_handshaking() {
+                assert!(take_record(&mut session, &mut socket));
+            }
+        }
         server(session, socket)
     });
     let socket = TcpStream::connect(to).await.unwrap();
@@ -51,20 +58,7 @@ async fn session<T: Send + 'static>(
 /// The lengths of the records that carry data, until the client takes leave.
 fn records(mut session: ServerConnection, mut socket: std::net::TcpStream) -> Vec<usize> {
     let mut lengths = Vec::new();
-    loop {
-        // One record at a time: of what is read at once, rustls decrypts all.
-        let mut header = [0; 5];
-        if socket.read_exact(&mut header).is_err() {
-            return lengths;
-        }
-        let mut record = header.to_vec();
-        record.resize(5 + usize::from(u16::from_be_bytes([header[3], header[4]])), 0);
-        socket.read_exact(&mut record[5..]).unwrap();
-        let mut rest = &record[..];
-        while !rest.is_empty() {
-            session.read_tls(&mut rest).unwrap();
-            session.process_new_packets().unwrap();
-        }
+    while take_record(&mut session, &mut socket) {
         let mut data = Vec::new();
         match session.reader().read_to_end(&mut data) {
             Ok(_) => return lengths,
@@ -74,6 +68,24 @@ fn records(mut session: ServerConnection, mut socket: std::net::TcpStream) -> Ve
             lengths.push(data.len());
         }
     }
+    lengths
+}
+
+/// Takes in one record, for rustls decrypts all that it reads at once; gives whether there was one.
+fn take_record(session: &mut ServerConnection, socket: &mut std::net::TcpStream) -> bool {
+    let mut header = [0; 5];
+    if socket.read_exact(&mut header).is_err() {
+        return false;
+    }
+    let mut record = header.to_vec();
+    record.resize(5 + usize::from(u16::from_be_bytes([header[3], header[4]])), 0);
+    socket.read_exact(&mut record[5..]).unwrap();
+    let mut rest = &record[..];
+    while !rest.is_empty() {
+        session.read_tls(&mut rest).unwrap();
+        session.process_new_packets().unwrap();
+    }
+    true
 }
 
 async fn write_all(tls: &Tls, mut bytes: &[u8]) {
