@@ -31,6 +31,7 @@ pub(crate) struct Command {
     socket: Socket<UnixStream>,
     name: String,
     to: String,
+    privacy: Privacy,
     end: Mutex<End>,
 }
 
@@ -50,8 +51,8 @@ struct Ended {
 }
 
 impl Command {
-    /// Starts the command; `name` is what errors call it, `to` where it leads.
-    pub(crate) fn start(mut program: Program, name: String, to: String) -> Result<Self> {
+    /// Starts the command; `name` is what errors call it, `to` where it leads, `privacy` what is known of its way there.
+    pub(crate) fn start(mut program: Program, name: String, to: String, privacy: Privacy) -> Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let theirs = OwnedFd::from(theirs);
@@ -62,7 +63,7 @@ impl Command {
         let socket = Socket(UnixStream::from_std(ours)?);
         let (closed, watched) = oneshot::channel();
         let keeper = tokio::spawn(keep(child, watched));
-        Ok(Self { socket, name, to, end: Mutex::new(End::Running(closed, keeper)) })
+        Ok(Self { socket, name, to, privacy, end: Mutex::new(End::Running(closed, keeper)) })
     }
 
     /// The error that says how the command has ended.
@@ -118,13 +119,12 @@ impl Transport for Command {
         }
     }
 
-    fn hung_up(&self) -> bool {
-        self.socket.hung_up()
+    fn privacy(&self) -> Privacy {
+        self.privacy
     }
 
-    /// Up to the command: what it makes of it is its affair, as ssh's encryption is.
-    fn privacy(&self) -> Privacy {
-        Privacy::Private
+    fn hung_up(&self) -> bool {
+        self.socket.hung_up()
     }
 
     fn connects_to(&self) -> Option<&str> {

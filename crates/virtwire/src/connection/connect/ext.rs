@@ -1,7 +1,7 @@
 //! A command of the user's that carries the bytes.
 
 use super::Builder;
-use crate::transport::{Command, Transport};
+use crate::transport::{Command, Privacy, Transport};
 use crate::{Error, Result};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -17,7 +17,7 @@ impl Builder {
         let mut program = Program::new(super::path(command));
         program.args(uri.argv().iter().map(|word| OsStr::from_bytes(word.as_bytes())));
         let command = command.to_string_lossy().into_owned();
-        let started = Command::start(program, command.clone(), command.clone());
+        let started = Command::start(program, command.clone(), command.clone(), Privacy::Unknown);
         Ok(Arc::new(started.map_err(|source| Error::Connect { to: command, source })?))
     }
 }

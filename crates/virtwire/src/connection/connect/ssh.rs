@@ -2,7 +2,7 @@
 
 use super::super::builder::is_root;
 use super::Builder;
-use crate::transport::{Command, Transport};
+use crate::transport::{Command, Privacy, Transport};
 use crate::{Error, Result};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -23,7 +23,7 @@ impl Builder {
         let to = uri.host().unwrap_or("localhost").to_owned();
         let mut program = Program::new(&command);
         program.args(arguments);
-        match Command::start(program, command.display().to_string(), to) {
+        match Command::start(program, command.display().to_string(), to, Privacy::Private) {
             Ok(started) => Ok(Arc::new(started)),
             Err(source) => Err(Error::Connect { to: command.display().to_string(), source }),
         }
