@@ -231,7 +231,7 @@ mod tests {
     fn start(script: &str) -> Command {
         let mut program = Program::new("sh");
         program.args(["-c", script]);
-        Command::start(program, "the script".to_owned(), "nowhere".to_owned()).unwrap()
+        Command::start(program, "the script".to_owned(), "nowhere".to_owned(), Privacy::Unknown).unwrap()
     }
 
     async fn write_all(command: &Command, mut bytes: &[u8]) -> Result<()> {
