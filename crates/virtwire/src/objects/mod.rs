@@ -72,8 +72,15 @@ macro_rules! object {
             }
 
             #[doc = concat!("The same ", stringify!($name), " by way of another connection to the same daemon: what is")]
-            /// called on it goes there. So what moves much, such as a volume's data, leaves this connection to
-            /// others.
+            /// called on it goes there. So what moves much, such as a volume's data, leaves this connection to others.
+            ///
+            /// # Examples
+            /// ```no_run
+            #[doc = concat!("# fn example(object: virtwire::", stringify!($name), ", other: virtwire::", stringify!($connection), ") {")]
+            /// let there = object.on(&other);
+            /// assert_eq!(there, object);
+            /// # }
+            /// ```
             #[must_use]
             pub fn on(&self, connection: &$crate::$connection) -> Self {
                 connection.$maker(self.handle.clone())

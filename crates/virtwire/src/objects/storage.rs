@@ -63,6 +63,17 @@ object! {
     /// # Ok(())
     /// # }
     /// ```
+    /// Much data goes better by a connection of its own, and to a file with the holes that it has:
+    /// ```no_run
+    /// use virtwire::Connection;
+    /// use virtwire::flags::StorageVolDownloadFlags;
+    /// # async fn example(volume: virtwire::StorageVol) -> Result<(), Box<dyn std::error::Error>> {
+    /// let bulk = Connection::open("qemu:///system").await?;
+    /// let stream = volume.on(&bulk).download(0, 0, StorageVolDownloadFlags::SPARSE_STREAM).await?;
+    /// stream.receive_to_file(std::fs::File::create("disk.img")?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "virStorageVol")]
     #[doc(alias = "virStorageVolPtr")]
     pub struct StorageVol(NonnullStorageVol) of Connection, made by storage_vol;

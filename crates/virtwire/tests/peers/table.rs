@@ -167,12 +167,15 @@ const COMPLAINTS: &[Complaint] = &[
         )],
     },
     Complaint {
-        of: &["libvirt-remote-rs", "libvirt-pure"],
+        of: &["go-libvirt", "libvirt-remote-rs", "libvirt-pure"],
         what: "daemons that ask who is there cannot be opened",
-        tests: &[(
-            "crates/virtwire/tests/opening.rs",
-            &["polkit_lets_in", "polkit_refuses_and_the_socket_is_closed"],
-        )],
+        tests: &[
+            (
+                "crates/virtwire/tests/opening.rs",
+                &["polkit_lets_in", "polkit_refuses_and_the_socket_is_closed"],
+            ),
+            ("crates/virtwire/tests/daemon_sasl.rs", &["each_mechanism_lets_in"]),
+        ],
     },
     Complaint {
         of: &["go-libvirt"],
@@ -290,6 +293,21 @@ const COMPLAINTS: &[Complaint] = &[
         )],
     },
     Complaint {
+        of: &["digitalocean/go-libvirt#221"],
+        what: "no SASL over TCP, where everything is sealed from then on",
+        tests: &[
+            (
+                "crates/virtwire/tests/daemon_sasl.rs",
+                &["a_layer_is_what_tcp_takes", "everything_passes_through_the_layer"],
+            ),
+            (
+                "crates/virtwire/tests/sasl.rs",
+                &["sealed_bytes_come_in_any_pieces_also_right_behind_the_last_step"],
+            ),
+            ("crates/virtwire-proto/tests/connection/authentication.rs", &["sasl_with_a_layer"]),
+        ],
+    },
+    Complaint {
         of: &["flathub/org.gnome.Boxes#92"],
         what: "more calls at once than the daemon works on end the connection by keepalive",
         tests: &[
@@ -351,6 +369,7 @@ const ASKED_FOR: &[&str] = &[
     "digitalocean/go-libvirt#182",
     "digitalocean/go-libvirt#190",
     "digitalocean/go-libvirt#191",
+    "digitalocean/go-libvirt#221",
     "confidential-containers/cloud-api-adaptor#119",
     "confidential-containers/cloud-api-adaptor#3231",
     "flathub/org.gnome.Boxes#92",
