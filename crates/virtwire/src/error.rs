@@ -1,5 +1,6 @@
 //! Why something did not work: one family of errors for the whole crate.
 
+use crate::connection::Gap;
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -97,6 +98,9 @@ pub enum Error {
     /// The subscription's oldest events were dropped, since its consumer was slower than they came. It goes on.
     #[error("{0} events were lost: the subscription's consumer is too slow")]
     Lagged(u64),
+    /// The link to the daemon was lost and opened again: events may be missing from the subscription. It goes on.
+    #[error("{0}")]
+    Gap(Gap),
     /// The stream was given up, since its consumer was too slow while others waited for answers on the same
     /// connection.
     #[error("the stream was given up: {buffered} bytes wait for its consumer, more than {limit}")]

@@ -114,7 +114,9 @@ mod transport;
 
 #[cfg(feature = "sasl")]
 pub use auth::{CredentialError, CredentialRequest, Credentials};
-pub use connection::{AdminConnection, Builder, CallOptions, Connection, RawReply};
+pub use connection::{
+    AdminConnection, Builder, CallOptions, Connection, Gap, LinkEvent, LinkEvents, RawReply, Reconnect,
+};
 pub use driver::Chunk;
 pub use error::{Error, LibvirtError, MigrationError, ProtocolError, Result};
 pub use events::{

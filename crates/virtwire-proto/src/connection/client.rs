@@ -15,6 +15,7 @@ use crate::packet::{Descriptor, Header, Packet, PacketType, Serial};
 use crate::program::Procedure;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 use calls::Calls;
 use events::Subscriptions;
@@ -85,6 +86,12 @@ pub enum ClientEvent {
         /// Its header.
         header: Header,
     },
+    /// The link is lost, and another is to take its place: see [`Client::outlast_links`]. All calls that it had
+    /// and all streams have been told before; subscriptions are gone with this.
+    Lost {
+        /// Why.
+        reason: CloseReason,
+    },
     /// The connection has ended. All calls and streams have been told before; subscriptions end with this.
     Closed {
         /// Why.
@@ -104,6 +111,8 @@ pub struct Client {
     held: bool,
     /// Whether what the server sends is being read.
     reading: bool,
+    /// Whether the loss of the link is not the end.
+    lasting: bool,
 }
 
 impl Client {
@@ -118,6 +127,7 @@ impl Client {
             subscriptions: Subscriptions::new(config.max_parked_events, config.max_parked_bytes),
             held: false,
             reading: true,
+            lasting: false,
         }
     }
 
@@ -140,7 +150,7 @@ impl Client {
                 Ok(Some(packet)) => self.take(packet),
                 Ok(None) => break,
                 Err(reason) => {
-                    self.close(reason.clone());
+                    self.lose(reason.clone());
                     return Err(reason);
                 }
             }
@@ -169,7 +179,7 @@ impl Client {
         match self.link.transmit() {
             Ok(next) => next,
             Err(reason) => {
-                self.close(reason);
+                self.lose(reason);
                 None
             }
         }
@@ -201,7 +211,7 @@ impl Client {
         }
         self.listen(now);
         if let Some(reason) = self.link.timeout(now) {
-            self.close(reason);
+            self.lose(reason);
         }
     }
 
@@ -239,13 +249,47 @@ impl Client {
         self.held
     }
 
+    /// Says whether this client outlasts its link. Where it does and the link is lost, only what the link had fails:
+    /// calls that were sent, streams, subscriptions. Calls that were never sent, and those made from then on, wait,
+    /// each until its deadline.
+    ///
+    /// [`ClientEvent::Lost`] tells it. From there on this client is at the beginning of a new link: what is
+    /// received and transmitted next belongs to that. Whoever drives it opens it by calls made
+    /// [ahead](Client::ahead) of those that wait, and lets them go by [`Client::release_calls`]. Serials go on
+    /// counting, so that nothing of the lost link is taken for something of the new one.
+    pub fn outlast_links(&mut self, outlast: bool) {
+        self.lasting = outlast;
+    }
+
+    /// The link is lost: the end, unless this client [outlasts](Client::outlast_links) it.
+    pub fn lose(&mut self, reason: CloseReason) {
+        if !self.lasting {
+            return self.close(reason);
+        }
+        if self.link.closed().is_some() {
+            return;
+        }
+        let calls = self.calls.lose();
+        self.fail(calls, &reason);
+        self.link = Link::new(self.link.heartbeat.last_heard());
+        (self.held, self.reading) = (false, true);
+        self.events.push_back(ClientEvent::Lost { reason });
+    }
+
     /// Ends the connection: every call and stream fails with `reason`, then [`ClientEvent::Closed`] follows.
     /// Nothing more is to be written. Does nothing where it has ended already.
     pub fn close(&mut self, reason: CloseReason) {
         if !self.link.close(reason.clone()) {
             return;
         }
-        for serial in self.calls.end() {
+        let calls = self.calls.end();
+        self.fail(calls, &reason);
+        self.events.push_back(ClientEvent::Closed { reason });
+    }
+
+    /// Fails these calls, and all that was open.
+    fn fail(&mut self, calls: Vec<Serial>, reason: &CloseReason) {
+        for serial in calls {
             let result = Err(CallError::Closed(reason.clone()));
             self.events.push_back(ClientEvent::Reply { serial, result });
         }
@@ -254,7 +298,6 @@ impl Client {
             self.events.push_back(ClientEvent::Stream { serial, event });
         }
         self.subscriptions.end();
-        self.events.push_back(ClientEvent::Closed { reason });
     }
 
     /// Why the connection has ended, if it has.

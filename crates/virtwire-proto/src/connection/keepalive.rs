@@ -60,6 +60,10 @@ impl Heartbeat {
         }
     }
 
+    pub(super) fn last_heard(&self) -> Time {
+        self.heard
+    }
+
     pub(super) fn set_listening(&mut self, listening: bool, now: Time) {
         if listening && !self.listening {
             self.heard(now);

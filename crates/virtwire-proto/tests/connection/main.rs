@@ -39,6 +39,7 @@ mod events;
 mod framing;
 mod keepalive;
 mod limits;
+mod links;
 mod ops;
 mod payloads;
 mod properties;

@@ -16,7 +16,7 @@ pub use credentials::{CredentialError, CredentialRequest, Credentials};
 #[cfg(feature = "sasl")]
 pub(crate) use sasl::Settings;
 
-use crate::connection::CallOptions;
+use crate::connection::call_opening;
 use crate::driver::Shared;
 use crate::{Error, Result};
 use std::time::Duration;
@@ -86,11 +86,7 @@ struct Caller<'a> {
 
 impl Caller<'_> {
     async fn call<C: Call>(&self, args: &C) -> Result<C::Ret> {
-        Ok(self
-            .shared
-            .call_typed(args, CallOptions { timeout: self.timeout, descriptors: Vec::new() })
-            .await?
-            .0)
+        call_opening(self.shared, args, self.timeout).await
     }
 }
 

@@ -1,13 +1,13 @@
 //! A connection to the administration of a daemon: its servers, their clients, and its logging.
 
 use super::builder::{Builder, is_root};
-use super::{CallOptions, Connection, Handle, Opened};
-use crate::driver::Shared;
+use super::source::{Role, Source, Way};
+use super::{CallOptions, Connection};
 use crate::transport::Transport;
 use crate::{Error, Result};
 use std::fmt;
-use std::sync::{Arc, OnceLock};
-use virtwire_proto::connection::{ClientConfig, CloseReason};
+use std::sync::Arc;
+use virtwire_proto::connection::CloseReason;
 use virtwire_proto::packet::Descriptor;
 use virtwire_proto::program::{Call, admin};
 use virtwire_proto::uri::Uri;
@@ -87,6 +87,9 @@ impl AdminConnection {
     /// As [`AdminConnection::call`]; the connection is closed nevertheless.
     #[doc(alias = "virAdmConnectClose")]
     pub async fn close(self) -> Result<()> {
+        if !self.connection.shared().last_link() {
+            return Ok(());
+        }
         let left = self.call(&admin::ConnectCloseArgs).await;
         self.connection.shared().close(CloseReason::Local);
         left
@@ -128,11 +131,9 @@ impl Builder {
     /// # Errors
     /// As [`AdminConnection::open`].
     pub async fn open_admin(self) -> Result<AdminConnection> {
-        self.limited(async {
-            let uri = self.resolve_admin()?;
-            self.connect_admin(uri).await
-        })
-        .await
+        let uri = Some(self.resolve_admin()?);
+        let source = Source { builder: self, uri, way: Way::Uri, role: Role::Admin };
+        Ok(AdminConnection { connection: source.open().await? })
     }
 
     fn resolve_admin(&self) -> Result<Uri> {
@@ -144,26 +145,6 @@ impl Builder {
             Some(uri) => Ok(uri),
             None => own.parse().map_err(|error| self.invalid(&error)),
         }
-    }
-
-    async fn start_admin(&self, uri: Text, transport: Arc<dyn Transport>) -> Result<AdminConnection> {
-        let mut config = ClientConfig::default();
-        config.max_calls_in_flight = self.max_calls_in_flight;
-        let opened = Opened {
-            uri,
-            event_callback: false,
-            close_callback: false,
-            network_update_order: OnceLock::new(),
-        };
-        let handle = Handle {
-            shared: Shared::start(transport, config, self.stream_bounds),
-            opened,
-            call_timeout: self.call_timeout,
-            max_queued_events: self.max_queued_events,
-        };
-        let connection = AdminConnection { connection: Connection::new(handle) };
-        connection.call(&admin::ConnectOpenArgs { flags: 0 }).await?;
-        Ok(connection)
     }
 }
 
@@ -182,23 +163,24 @@ mod sockets {
         /// # Errors
         /// As [`AdminConnection::open`].
         pub async fn open_admin_on(self, socket: UnixStream) -> Result<AdminConnection> {
-            self.limited(self.start_admin(Text::from(&*self.uri), Arc::new(Socket(socket)))).await
+            let source = Source { builder: self, uri: None, way: Way::Once, role: Role::Admin };
+            Ok(AdminConnection { connection: source.open_on(Arc::new(Socket(socket))).await? })
         }
 
-        pub(super) async fn connect_admin(&self, uri: Uri) -> Result<AdminConnection> {
+        pub(in crate::connection) async fn connect_admin(&self, uri: &Uri) -> Result<Arc<dyn Transport>> {
             let environment = Environment::new(is_root(), |name| std::env::var(name).ok());
-            let path = admin_socket(&uri, &environment).map_err(|error| self.invalid(&error))?;
+            let path = admin_socket(uri, &environment).map_err(|error| self.invalid(&error))?;
             let socket = connect_path(path.as_bytes())
                 .await
                 .map_err(|source| Error::Connect { to: path.to_string(), source })?;
-            self.start_admin(Text::from(uri.to_string()), Arc::new(Socket(socket))).await
+            Ok(Arc::new(Socket(socket)))
         }
     }
 }
 
 #[cfg(not(unix))]
 impl Builder {
-    async fn connect_admin(&self, uri: Uri) -> Result<AdminConnection> {
+    pub(super) async fn connect_admin(&self, uri: &Uri) -> Result<Arc<dyn Transport>> {
         Err(Error::UnsupportedTransport { transport: uri.transport().to_string(), available: "none".into() })
     }
 }

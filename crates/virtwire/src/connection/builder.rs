@@ -1,20 +1,19 @@
 //! How a connection is to be opened.
 
-use super::opening::{self, Opening};
-use super::{Connection, FOR_EVER};
+use super::source::{Connector, Role, Source, Way};
+use super::{Connection, FOR_EVER, Reconnect};
 #[cfg(feature = "sasl")]
 use crate::auth;
 use crate::auth::Admission;
-use crate::driver::{Shared, StreamBounds};
+use crate::driver::StreamBounds;
 use crate::transport::{AnyIo, Privacy, Transport};
 use crate::{Error, Result};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use virtwire_proto::connection::{ClientConfig, CloseReason, Keepalive};
+use virtwire_proto::connection::{ClientConfig, Keepalive};
 use virtwire_proto::uri::{self, Uri};
-use virtwire_proto::xdr::Text;
 
 /// Settings of a connection that is to be opened.
 ///
@@ -35,12 +34,13 @@ use virtwire_proto::xdr::Text;
 pub struct Builder {
     pub(super) uri: String,
     pub(super) read_only: bool,
-    keepalive: Option<Keepalive>,
+    pub(super) keepalive: Option<Keepalive>,
     pub(super) max_calls_in_flight: usize,
     pub(super) max_queued_events: usize,
     pub(super) stream_bounds: StreamBounds,
     pub(super) call_timeout: Option<Duration>,
     pub(super) connect_timeout: Option<Duration>,
+    pub(super) reconnect: Option<Reconnect>,
     #[cfg(feature = "tls")]
     pub(super) tls_config: Option<Arc<rustls::ClientConfig>>,
     #[cfg(feature = "sasl")]
@@ -58,6 +58,7 @@ impl Builder {
             stream_bounds: StreamBounds { window: 1 << 20, limit: 64 << 20 },
             call_timeout: None,
             connect_timeout: None,
+            reconnect: None,
             #[cfg(feature = "tls")]
             tls_config: None,
             #[cfg(feature = "sasl")]
@@ -116,14 +117,16 @@ impl Builder {
         self
     }
 
-    /// Sets how long each call waits for its answer, unless it says otherwise. Otherwise it waits as long as the
-    /// connection lives: some of libvirt's calls take hours.
+    /// Sets how long each call waits for its answer, unless it says otherwise: from the moment at which it is made,
+    /// its turn behind other calls and the time in which a lost connection is opened again included. Otherwise it
+    /// waits as long as the connection lives: some of libvirt's calls take hours.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.call_timeout = Some(timeout).filter(|timeout| *timeout < FOR_EVER);
         self
     }
 
-    /// Sets how long opening may take in all. Otherwise it takes what the system and the daemon take.
+    /// Sets how long opening may take in all, and each attempt to open it again ([`Builder::reconnect`]). Otherwise it
+    /// takes what the system and the daemon take, and an attempt to open it again at most 30 seconds.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);
         self
@@ -205,38 +208,114 @@ impl Builder {
         self
     }
 
+    /// Opens the connection again whenever it is lost: where the daemon has gone, does not answer keepalive, breaks the
+    /// protocol, or the transport fails. Otherwise that is its end.
+    ///
+    /// [`Connection`], objects and subscriptions live on over it:
+    /// - What the daemon was working on fails at once, with the reason: calls and streams. Nothing is sent twice, for
+    ///   nobody knows whether it was carried out.
+    /// - Calls that were not sent yet, and those made meanwhile, wait for the new link, each until its deadline.
+    /// - Ahead of them, subscriptions are registered again, as they were. Each is told of the [`Gap`](crate::Gap) by
+    ///   [`Error::Gap`]; one that the daemon now refuses ends with what it answers.
+    /// - Attempts go on as [`Reconnect`] says. A daemon that refuses to let this client in is asked again only after the
+    ///   longest delay, and at most three times in a row. Where they are used up the connection ends, with the
+    ///   reason, as it does where it is closed or its last handle is dropped.
+    ///
+    /// [`Connection::closed`] waits for the end for good; [`Connection::link_events`] tells of every loss.
+    pub fn reconnect(mut self, settings: Reconnect) -> Self {
+        self.reconnect = Some(settings);
+        self
+    }
+
     /// Opens the connection.
     ///
     /// # Errors
     /// As [`Connection::open`].
     pub async fn open(self) -> Result<Connection> {
-        self.limited(async {
-            let uri = self.resolve()?;
-            let transport = self.connect(uri.as_ref()).await?;
-            self.start(uri, transport).await
-        })
-        .await
+        self.open_by(Way::Uri).await
+    }
+
+    /// Opens the connection on byte streams that `connect` makes: one now, and others where the connection
+    /// [reconnects](Builder::reconnect) or is to be opened [another time](Connection::open_another). Of the URI only
+    /// what is sent to the daemon matters, and `auth`. No descriptors travel over them.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tokio::net::TcpStream;
+    /// # async fn example() -> virtwire::Result<()> {
+    /// let builder = virtwire::Connection::builder("qemu:///system").reconnect(virtwire::Reconnect::new());
+    /// let connection = builder.open_with(|| TcpStream::connect(("host.example.com", 16509))).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn open_with<F, S>(self, connect: impl Fn() -> F + Send + Sync + 'static) -> Result<Connection>
+    where
+        F: Future<Output = io::Result<S>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let connector: Connector = Box::new(move || {
+            let connecting = connect();
+            Box::pin(async {
+                Ok(Arc::new(AnyIo::new(connecting.await?, Privacy::Unknown)) as Arc<dyn Transport>)
+            })
+        });
+        self.open_by(Way::Connector(connector)).await
+    }
+
+    /// Opens the connection on UNIX sockets that `connect` connects, as [`Builder::open_with`]. Descriptors travel over
+    /// them.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    #[cfg(unix)]
+    pub async fn open_with_unix<F>(
+        self,
+        connect: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Result<Connection>
+    where
+        F: Future<Output = io::Result<tokio::net::UnixStream>> + Send + 'static,
+    {
+        use crate::transport::Socket;
+        let connector: Connector = Box::new(move || {
+            let connecting = connect();
+            Box::pin(async { Ok(Arc::new(Socket(connecting.await?)) as Arc<dyn Transport>) })
+        });
+        self.open_by(Way::Connector(connector)).await
+    }
+
+    async fn open_by(self, way: Way) -> Result<Connection> {
+        let uri = self.resolve()?;
+        Source { builder: self, uri, way, role: Role::Hypervisor }.open().await
     }
 
     /// Opens the connection on a byte stream that the caller has made. Of the URI only what is sent to the daemon
     /// matters, and `auth`. No descriptors travel over it.
     ///
     /// # Errors
-    /// As [`Connection::open`].
+    /// As [`Connection::open`]; [`Error::Connect`] where it is to [reconnect](Builder::reconnect), which takes
+    /// [`Builder::open_with`].
     pub async fn open_over(self, io: impl AsyncRead + AsyncWrite + Send + 'static) -> Result<Connection> {
-        self.limited(async { self.start(self.resolve()?, Arc::new(AnyIo::new(io, Privacy::Unknown))).await })
-            .await
+        self.open_once(Arc::new(AnyIo::new(io, Privacy::Unknown))).await
     }
 
     /// Opens the connection on a UNIX socket that the caller has connected. Of the URI only what is sent to the daemon
     /// matters, and `auth`. Descriptors travel over it.
     ///
     /// # Errors
-    /// As [`Connection::open`].
+    /// As [`Connection::open`]; [`Error::Connect`] where it is to [reconnect](Builder::reconnect), which takes
+    /// [`Builder::open_with_unix`].
     #[cfg(unix)]
     pub async fn open_on(self, socket: tokio::net::UnixStream) -> Result<Connection> {
         use crate::transport::Socket;
-        self.limited(async { self.start(self.resolve()?, Arc::new(Socket(socket))).await }).await
+        self.open_once(Arc::new(Socket(socket))).await
+    }
+
+    async fn open_once(self, transport: Arc<dyn Transport>) -> Result<Connection> {
+        let uri = self.resolve()?;
+        Source { builder: self, uri, way: Way::Once, role: Role::Hypervisor }.open_on(transport).await
     }
 
     pub(super) async fn limited<C>(&self, open: impl Future<Output = Result<C>>) -> Result<C> {
@@ -249,30 +328,9 @@ impl Builder {
         }
     }
 
-    async fn start(&self, uri: Option<Uri>, transport: Arc<dyn Transport>) -> Result<Connection> {
-        let mut config = ClientConfig::default();
-        config.max_calls_in_flight = self.max_calls_in_flight;
-        let opening = Opening {
-            name: uri.as_ref().map_or_else(Text::default, Uri::open_name),
-            uri: uri.as_ref().map_or_else(Text::default, |uri| Text::from(uri.to_string())),
-            read_only: self.read_only,
-            admission: self.admission(uri.as_ref(), transport.privacy())?,
-            keepalive: self.keepalive,
-            call_timeout: self.call_timeout,
-        };
-        let connects_to = transport.connects_to().map(ToOwned::to_owned);
-        let shared = Shared::start(transport, config, self.stream_bounds);
-        match (opening::open(shared, opening, self.max_queued_events).await, connects_to) {
-            (Err(Error::Closed { reason: CloseReason::Transport(text), .. }), Some(to)) => {
-                Err(Error::Connect { to, source: io::Error::other(text) })
-            }
-            (opened, _) => Ok(Connection::new(opened?)),
-        }
-    }
-
     /// What the daemon lets this client in by, on a transport that hides so much.
     #[cfg_attr(not(feature = "sasl"), expect(unused_variables, reason = "polkit goes by neither"))]
-    fn admission(&self, uri: Option<&Uri>, privacy: Privacy) -> Result<Admission> {
+    pub(super) fn admission(&self, uri: Option<&Uri>, privacy: Privacy) -> Result<Admission> {
         let method = uri.map_or(Ok(None), Uri::auth).map_err(|error| self.invalid(&error))?;
         #[cfg(feature = "sasl")]
         let sasl = {

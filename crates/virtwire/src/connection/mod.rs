@@ -4,14 +4,20 @@ mod admin;
 mod builder;
 mod connect;
 mod opening;
+mod reconnect;
+mod source;
 
 pub use admin::AdminConnection;
 pub use builder::Builder;
-pub(crate) use opening::Opened;
+pub use reconnect::{Gap, LinkEvent, LinkEvents, Reconnect};
 
 use crate::driver::Shared;
 use crate::{Error, Result};
 use bytes::Bytes;
+use opening::Opened;
+pub(crate) use opening::call as call_opening;
+use reconnect::Current;
+use source::Source;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -56,15 +62,22 @@ pub struct Connection {
     handle: Arc<Handle>,
 }
 
-/// What the last of is dropped with the last of everything that uses the connection.
-pub(crate) struct Handle {
+/// One way to look at a connection: the settings of its calls may differ.
+struct Handle {
     shared: Arc<Shared>,
-    opened: Opened,
+    core: Arc<Core>,
     call_timeout: Option<Duration>,
-    max_queued_events: usize,
 }
 
-impl Drop for Handle {
+/// What is dropped with the last of everything that uses the connection.
+struct Core {
+    shared: Arc<Shared>,
+    uri: Text,
+    current: Arc<Current>,
+    source: Arc<Source>,
+}
+
+impl Drop for Core {
     fn drop(&mut self) {
         self.shared.close(CloseReason::Local);
     }
@@ -94,6 +107,8 @@ pub struct CallOptions {
     pub timeout: Option<Duration>,
     /// Descriptors that go with the call. Only a UNIX socket carries any. They are closed here once sent.
     pub descriptors: Vec<Descriptor>,
+    /// Whether it goes ahead of the calls that wait until the connection is open.
+    pub(crate) ahead: bool,
 }
 
 impl CallOptions {
@@ -160,8 +175,52 @@ impl Connection {
         Builder::new(uri)
     }
 
-    pub(crate) fn new(handle: Handle) -> Self {
-        Self { handle: Arc::new(handle) }
+    fn new(core: Core) -> Self {
+        let call_timeout = core.source.builder.call_timeout;
+        let shared = Arc::clone(&core.shared);
+        Self { handle: Arc::new(Handle { shared, core: Arc::new(core), call_timeout }) }
+    }
+
+    /// Opens another connection like this one, with the same settings: for a bulk stream, say, that shall not hold up
+    /// the calls of this one.
+    ///
+    /// # Errors
+    /// As [`Connection::open`]; [`Error::Connect`] where this one was opened on a socket that the caller made.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # async fn example(connection: virtwire::Connection) -> virtwire::Result<()> {
+    /// let other = connection.open_another().await?;
+    /// assert_eq!(other.uri(), connection.uri());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn open_another(&self) -> Result<Self> {
+        let other = Arc::clone(&self.handle.core.source).open_shared(Some(self.uri())).await?;
+        Ok(match self.handle.call_timeout {
+            Some(timeout) => other.with_call_timeout(timeout),
+            None => other,
+        })
+    }
+
+    /// This connection, with another time that each call waits for its answer, as [`Builder::call_timeout`] sets it:
+    /// calls on what this gives, and on the objects that come from it, wait that long unless they say otherwise.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use std::time::Duration;
+    /// # async fn example(connection: virtwire::Connection) -> virtwire::Result<()> {
+    /// let quick = connection.with_call_timeout(Duration::from_secs(2));
+    /// let domain = quick.domain_lookup_by_name("demo").await?;
+    /// println!("{:?}", domain.info().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_call_timeout(&self, timeout: Duration) -> Self {
+        let Handle { shared, core, .. } = &*self.handle;
+        let (shared, core) = (Arc::clone(shared), Arc::clone(core));
+        Self { handle: Arc::new(Handle { shared, core, call_timeout: Some(timeout) }) }
     }
 
     /// Calls a procedure of any of libvirt's programs: its arguments' type says which.
@@ -208,7 +267,7 @@ impl Connection {
         payload: &[u8],
         options: CallOptions,
     ) -> Result<RawReply> {
-        let CallOptions { timeout, descriptors } = self.with_timeout(options);
+        let CallOptions { timeout, descriptors, .. } = self.with_timeout(options);
         let reply = self.handle.shared.call(|client, now| {
             let options = connection::CallOptions { deadline: timeout.map(|after| now + after), descriptors };
             client.call_raw(procedure, payload, options, now)
@@ -231,20 +290,22 @@ impl Connection {
     #[doc(alias = "virConnectGetURI")]
     #[must_use]
     pub fn uri(&self) -> &Text {
-        &self.handle.opened.uri
+        &self.handle.core.uri
     }
 
     /// Whether the daemon takes NETWORK_UPDATE's arguments in the order that their names say. It is asked once.
     pub(crate) async fn takes_network_updates_in_order(&self) -> Result<bool> {
-        if let Some(known) = self.opened().network_update_order.get() {
+        let opened = self.opened();
+        if let Some(known) = opened.network_update_order.get() {
             return Ok(*known);
         }
         let in_order = self.supports_feature(enums::DriverFeature::NETWORK_UPDATE_HAS_CORRECT_ORDER).await?;
-        Ok(*self.opened().network_update_order.get_or_init(|| in_order))
+        Ok(*opened.network_update_order.get_or_init(|| in_order))
     }
 
-    pub(crate) fn opened(&self) -> &Opened {
-        &self.handle.opened
+    /// What is known of the daemon, which may be another after each time that the connection is opened again.
+    pub(crate) fn opened(&self) -> Arc<Opened> {
+        self.handle.core.current.get()
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -256,7 +317,7 @@ impl Connection {
     }
 
     pub(crate) fn max_queued_events(&self) -> usize {
-        self.handle.max_queued_events
+        self.handle.core.source.builder.max_queued_events
     }
 
     /// Closes the connection: tells the daemon, then closes the socket. What is still open on it, on any clone,
@@ -266,6 +327,10 @@ impl Connection {
     /// As [`Connection::call`]; the connection is closed nevertheless.
     #[doc(alias = "virConnectClose")]
     pub async fn close(self) -> Result<()> {
+        // Where the link is lost there is nobody to take leave of.
+        if !self.handle.shared.last_link() {
+            return Ok(());
+        }
         let left = async {
             if self.opened().close_callback {
                 self.call(&remote::ConnectUnregisterCloseCallbackArgs).await?;
@@ -285,7 +350,8 @@ impl Connection {
         }
     }
 
-    /// Waits until the connection has ended, and says why.
+    /// Waits until the connection has ended, and says why. One that [reconnects](Builder::reconnect) has not ended where
+    /// it is lost, but where it is closed or given up.
     ///
     /// # Examples
     /// ```no_run
@@ -303,7 +369,8 @@ impl Connection {
         self.handle.shared.close_reason()
     }
 
-    /// Whether the connection has not ended, as far as this side can tell.
+    /// Whether the connection has not ended, as far as this side can tell. One that [reconnects](Builder::reconnect) may
+    /// have no link at the moment: see [`Connection::is_linked`].
     #[doc(alias = "virConnectIsAlive")]
     #[must_use]
     pub fn is_alive(&self) -> bool {
@@ -334,10 +401,14 @@ impl Shared {
         args: &C,
         options: CallOptions,
     ) -> Result<(C::Ret, Vec<Descriptor>)> {
-        let CallOptions { timeout, descriptors } = options;
+        let CallOptions { timeout, descriptors, ahead } = options;
         let pending = self.call(|client, now| {
             let options = connection::CallOptions { deadline: timeout.map(|after| now + after), descriptors };
-            client.call_with(args, options, now)
+            if ahead {
+                client.ahead(|client| client.call_with(args, options, now))
+            } else {
+                client.call_with(args, options, now)
+            }
         });
         let reply = match pending {
             Ok(pending) => pending.await,

@@ -1,15 +1,15 @@
 //! What is said before a connection is open: who is there, features, the hypervisor's URI.
 
-use super::{CallOptions, Handle};
+use super::CallOptions;
 use crate::Result;
 use crate::auth::Admission;
 use crate::driver::Shared;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::task::Poll;
 use std::time::Duration;
-use virtwire_proto::connection::{CloseReason, Keepalive};
+use virtwire_proto::connection::Keepalive;
 use virtwire_proto::enums::DriverFeature;
 use virtwire_proto::flags::ConnectFlags;
 use virtwire_proto::program::Call;
@@ -41,25 +41,8 @@ pub(crate) struct Opened {
     pub(crate) network_update_order: OnceLock<bool>,
 }
 
-/// Opens a connection on a transport that is driven. Where that fails the transport is closed.
-pub(super) async fn open(shared: Arc<Shared>, opening: Opening, max_queued_events: usize) -> Result<Handle> {
-    /// Closes what was not opened, also where the opening is given up.
-    struct Guard(Option<Arc<Shared>>);
-    impl Drop for Guard {
-        fn drop(&mut self) {
-            if let Some(shared) = &self.0 {
-                shared.close(CloseReason::Local);
-            }
-        }
-    }
-    let mut guard = Guard(Some(Arc::clone(&shared)));
-    let opened = opening.speak(&shared).await?;
-    guard.0 = None;
-    Ok(Handle { shared, opened, call_timeout: opening.call_timeout, max_queued_events })
-}
-
 impl Opening {
-    async fn speak(&self, shared: &Shared) -> Result<Opened> {
+    pub(super) async fn speak(&self, shared: &Shared) -> Result<Opened> {
         self.admission.authenticate(shared, self.call_timeout).await?;
 
         let open = remote::ConnectOpenArgs {
@@ -110,9 +93,14 @@ impl Opening {
     }
 
     async fn call<C: Call>(&self, shared: &Shared, args: &C) -> Result<C::Ret> {
-        let options = CallOptions { timeout: self.call_timeout, descriptors: Vec::new() };
-        Ok(shared.call_typed(args, options).await?.0)
+        call(shared, args, self.call_timeout).await
     }
+}
+
+/// Calls what opens a connection: ahead of the calls that wait until it is open.
+pub(crate) async fn call<C: Call>(shared: &Shared, args: &C, timeout: Option<Duration>) -> Result<C::Ret> {
+    let options = CallOptions { timeout, ahead: true, ..Default::default() };
+    Ok(shared.call_typed(args, options).await?.0)
 }
 
 /// Both results, of what runs at once; the first failure as soon as it is there.

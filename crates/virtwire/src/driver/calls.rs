@@ -28,6 +28,10 @@ impl State {
             // Nobody has asked for the stream that the call opened.
             self.client.abort(serial);
         }
+        let registers = |reply: &Reply| reply.procedure.event_class.is_some();
+        if !self.subscriptions.is_empty() && result.as_ref().map_or(true, registers) {
+            self.take_registration(serial, &result, wakes);
+        }
         let Some(waiter) = self.waiters.get_mut(&serial) else { return };
         waiter.result = Some(result);
         wakes.extend(waiter.waker.take());

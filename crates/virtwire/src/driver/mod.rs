@@ -7,18 +7,21 @@
 
 mod calls;
 mod incoming;
+mod links;
 mod outgoing;
 mod streams;
 mod subscriptions;
 
 pub(crate) use calls::PendingCall;
+pub(crate) use links::{Attempt, Boxed, LinkWatch, Lost, Reopen};
 pub use streams::Chunk;
 pub(crate) use streams::{StreamBounds, StreamSlot};
-pub(crate) use subscriptions::{Next, SubscriptionSlot};
+pub(crate) use subscriptions::{Ended, Next, SubscriptionSlot};
 
-use crate::transport::Transport;
+use crate::transport::{Privacy, Transport};
 use calls::Waiter;
 use incoming::Incoming;
+use links::Links;
 use outgoing::Outgoing;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,6 +57,8 @@ struct State {
     waiters: BTreeMap<Serial, Waiter>,
     /// How many calls are answered whose tasks have not run yet: they may have more to send.
     waking: usize,
+    /// Which link this is, and what is to be done where it is lost.
+    links: Links,
     /// Which queue a registration's events go to.
     subscriptions: BTreeMap<Serial, QueueId>,
     queues: BTreeMap<QueueId, Queue>,
@@ -64,7 +69,7 @@ struct State {
     senders: Vec<Waker>,
     /// Whether a consumer that takes nothing slows down the reading.
     throttled: bool,
-    /// `None` once the connection has ended.
+    /// `None` once the connection has ended, and while it has no link.
     transport: Option<Arc<dyn Transport>>,
     /// What is being written. `None` while somebody writes it.
     outgoing: Option<Outgoing>,
@@ -106,6 +111,7 @@ impl Shared {
                 client: Client::new(config, Time::START),
                 waiters: BTreeMap::new(),
                 waking: 0,
+                links: Links::default(),
                 subscriptions: BTreeMap::new(),
                 queues: BTreeMap::new(),
                 next_queue: 0,
@@ -125,7 +131,7 @@ impl Shared {
             }),
             start: Instant::now(),
         });
-        tokio::spawn(Driver::new(Arc::clone(&shared), transport));
+        tokio::spawn(Driver::new(Arc::clone(&shared), transport, 0));
         shared
     }
 
@@ -173,6 +179,11 @@ impl Shared {
         self.settle(state);
     }
 
+    /// Whether others can read what is said.
+    pub(crate) fn privacy(&self) -> Privacy {
+        self.lock().transport.as_ref().map_or(Privacy::Unknown, |transport| transport.privacy())
+    }
+
     /// Goes on behind a finished SASL authentication, with the layer that it has negotiated, if it has.
     #[cfg(feature = "sasl")]
     pub(crate) fn authenticated(&self, layer: Option<Box<dyn SecurityLayer>>) {
@@ -190,7 +201,7 @@ impl Shared {
         let mut wakes = Vec::new();
         state.deliver(&mut wakes);
         if state.timer_is_late() || state.throttled {
-            wakes.extend(state.driver.take());
+            state.wake_driver(&mut wakes);
         }
         if state.client.pending_bytes() == 0
             || state.blocked
@@ -214,6 +225,7 @@ impl Shared {
         let (Some(mut outgoing), Some(transport)) = (state.outgoing.take(), state.transport.clone()) else {
             return;
         };
+        let link = state.links.current();
         for turn in 0.. {
             outgoing.fill(&mut state.client);
             if outgoing.is_empty() || turn == WRITES_A_TURN {
@@ -222,6 +234,11 @@ impl Shared {
             drop(state);
             let result = outgoing.write(|out| transport.try_write(out));
             state = self.lock();
+            if state.links.current() != link {
+                // What is left was for a link that is no more.
+                state.deliver(wakes);
+                return;
+            }
             match result {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
@@ -232,8 +249,12 @@ impl Shared {
                 }
             }
         }
-        state.put_back(outgoing);
+        // The last of what was filled may have ended the link.
         state.deliver(wakes);
+        if state.links.current() != link {
+            return;
+        }
+        state.put_back(outgoing);
         state.wake_senders(wakes);
         if state.blocked || state.unwritable.is_some() {
             wakes.extend(state.driver.take());
@@ -244,6 +265,10 @@ impl Shared {
 /// Whether a security layer is in place.
 #[derive(Debug, Clone, Copy)]
 struct Sealed(bool);
+
+fn runtime_ended() -> CloseReason {
+    CloseReason::Transport("the runtime that drove the connection has ended".into())
+}
 
 fn transport_failed(error: &io::Error) -> CloseReason {
     match error.kind() {
@@ -289,6 +314,7 @@ impl State {
                     }
                 }
                 ClientEvent::Stream { serial, event } => self.deliver_stream(serial, event, wakes),
+                ClientEvent::Lost { reason } => self.lose(reason, wakes),
                 ClientEvent::Closed { reason } => self.end(&reason, wakes),
                 _ => {}
             }
@@ -306,7 +332,46 @@ impl State {
         }
         wakes.append(&mut self.mourners);
         wakes.append(&mut self.senders);
+        self.links.end(wakes);
+        self.wake_driver(wakes);
+    }
+
+    /// Wakes who drives the connection: its driver, or who looks for a new link.
+    fn wake_driver(&mut self, wakes: &mut Vec<Waker>) {
         wakes.extend(self.driver.take());
+        self.links.wake(wakes);
+    }
+}
+
+impl Shared {
+    /// Does what is due, and has the timer end when something is due next.
+    fn poll_timer(&self, timer: &mut Pin<Box<Sleep>>, wakes: &mut Vec<Waker>, cx: &mut Context<'_>) {
+        loop {
+            let now = self.now();
+            let mut state = self.lock();
+            if state.client.deadline().is_some_and(|deadline| deadline <= now) {
+                state.client.timeout(now);
+                state.deliver(wakes);
+            }
+            let Some(deadline) = state.client.deadline() else {
+                state.armed = None;
+                return;
+            };
+            // A timer that ends too early costs a look at the clock; setting it at each packet would cost more.
+            let armed = match state.armed {
+                Some(armed) if armed <= deadline && armed > now => armed,
+                _ => deadline,
+            };
+            state.armed = Some(armed);
+            drop(state);
+            let at = self.start + (armed - Time::START);
+            if timer.deadline() != at {
+                timer.as_mut().reset(at);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return;
+            }
+        }
     }
 }
 
@@ -314,6 +379,8 @@ impl State {
 struct Driver {
     shared: Arc<Shared>,
     transport: Arc<dyn Transport>,
+    /// Which link this drives.
+    link: u64,
     incoming: Incoming,
     timer: Pin<Box<Sleep>>,
     /// What the driver's task writes. `None` while it has nothing to write.
@@ -328,11 +395,12 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(shared: Arc<Shared>, transport: Arc<dyn Transport>) -> Self {
+    fn new(shared: Arc<Shared>, transport: Arc<dyn Transport>, link: u64) -> Self {
         let timer = Box::pin(tokio::time::sleep_until(shared.start));
         Self {
             shared,
             transport,
+            link,
             incoming: Incoming::new(),
             timer,
             outgoing: None,
@@ -343,45 +411,21 @@ impl Driver {
         }
     }
 
-    fn poll_timer(&mut self, cx: &mut Context<'_>) {
-        let shared = Arc::clone(&self.shared);
-        loop {
-            let now = shared.now();
-            let mut state = shared.lock();
-            if state.client.deadline().is_some_and(|deadline| deadline <= now) {
-                state.client.timeout(now);
-                state.deliver(&mut self.wakes);
-            }
-            let Some(deadline) = state.client.deadline() else {
-                state.armed = None;
-                return;
-            };
-            // A timer that ends too early costs a look at the clock; setting it at each packet would cost more.
-            let armed = match state.armed {
-                Some(armed) if armed <= deadline && armed > now => armed,
-                _ => deadline,
-            };
-            state.armed = Some(armed);
-            drop(state);
-            let at = shared.start + (armed - Time::START);
-            if self.timer.deadline() != at {
-                self.timer.as_mut().reset(at);
-            }
-            if self.timer.as_mut().poll(cx).is_pending() {
-                return;
-            }
-        }
-    }
-
     /// Writes until nothing is left, or the transport takes no more for now.
     fn poll_write(&mut self, cx: &mut Context<'_>) {
         loop {
             let mut state = self.shared.lock();
+            if state.links.current() != self.link {
+                return;
+            }
             let Some(mut outgoing) = self.outgoing.take().or_else(|| state.outgoing.take()) else {
                 return;
             };
             outgoing.fill(&mut state.client);
             state.deliver(&mut self.wakes);
+            if state.links.current() != self.link {
+                return;
+            }
             state.wake_senders(&mut self.wakes);
             if outgoing.is_empty() || state.transport.is_none() || state.unwritable.is_some() {
                 state.put_back(outgoing);
@@ -420,15 +464,12 @@ impl Driver {
             match self.incoming.poll_read(cx, &*self.transport) {
                 Poll::Pending => {
                     self.incoming.settle();
-                    let unwritable = self.shared.lock().unwritable.take();
-                    if let Some(reason) = unwritable {
-                        self.fail(reason);
-                    }
-                    return;
+                    return self.fail_unwritable();
                 }
                 Poll::Ready(Ok(0)) => return self.fail(CloseReason::Peer),
                 Poll::Ready(Err(error)) => return self.fail(transport_failed(&error)),
-                Poll::Ready(Ok(_)) => self.receive(),
+                Poll::Ready(Ok(_)) if self.receive() => {}
+                Poll::Ready(Ok(_)) => return,
             }
             // Before more is read, so that who waits can go on.
             self.wakes.drain(..).for_each(Waker::wake);
@@ -439,8 +480,8 @@ impl Driver {
     /// Ready when something may be read.
     fn poll_pace(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.shared.lock();
-        if state.client.is_held() {
-            // Whoever authenticates says in a moment how to go on; until then nothing is piled up.
+        // Held: whoever authenticates says in a moment how to go on; until then nothing is piled up.
+        if state.links.current() != self.link || state.client.is_held() {
             return Poll::Pending;
         }
         let pace = state.pace();
@@ -479,33 +520,76 @@ impl Driver {
 
     /// Looks at what came behind a finished authentication, once it is known whether it is sealed.
     fn resume(&mut self) {
-        let resumed = self.shared.lock().resumed.take();
-        if let Some(Sealed(sealed)) = resumed {
+        let mut state = self.shared.lock();
+        if state.links.current() == self.link
+            && let Some(Sealed(sealed)) = state.resumed.take()
+        {
+            drop(state);
             self.incoming.plain = !sealed;
             self.receive();
         }
     }
 
-    fn receive(&mut self) {
+    /// Takes what was read; whether more is to be read on this link.
+    fn receive(&mut self) -> bool {
         let now = self.shared.now();
         let mut state = self.shared.lock();
+        if state.links.current() != self.link {
+            return false;
+        }
         let Incoming { bytes, descriptors, .. } = &mut self.incoming;
         // Why the connection ends is told to all by its event.
-        state.client.receive(bytes, descriptors, now).ok();
+        let received = state.client.receive(bytes, descriptors, now);
         state.deliver(&mut self.wakes);
+        received.is_ok()
     }
 
     /// Nothing can be written any more. What the peer sent before it left is read first: it may say why.
     fn unwritable(&mut self, cx: &mut Context<'_>, error: &io::Error) {
         self.unflushed = false;
-        self.shared.lock().unwritable = Some(transport_failed(error));
-        cx.waker().wake_by_ref();
+        let mut state = self.shared.lock();
+        if state.links.current() == self.link {
+            state.unwritable = Some(transport_failed(error));
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    fn fail_unwritable(&mut self) {
+        let mut state = self.shared.lock();
+        if state.links.current() == self.link
+            && let Some(reason) = state.unwritable.take()
+        {
+            state.client.lose(reason);
+            state.deliver(&mut self.wakes);
+        }
     }
 
     fn fail(&mut self, reason: CloseReason) {
         let mut state = self.shared.lock();
-        state.client.close(reason);
-        state.deliver(&mut self.wakes);
+        if state.links.current() == self.link {
+            state.client.lose(reason);
+            state.deliver(&mut self.wakes);
+        }
+    }
+
+    /// Whether there is nothing more to drive: otherwise `wake` says who is to be woken when there is. Where the link
+    /// is lost, somebody is sent to find another.
+    fn is_over(&self, wake: Option<&Context<'_>>) -> bool {
+        let mut state = self.shared.lock();
+        if state.client.close_reason().is_none() && state.links.current() == self.link {
+            if let Some(cx) = wake {
+                match &mut state.driver {
+                    Some(waker) if waker.will_wake(cx.waker()) => {}
+                    waker => *waker = Some(cx.waker().clone()),
+                }
+            }
+            return false;
+        }
+        if let Some(reopen) = state.links.take_orphan() {
+            drop(state);
+            tokio::spawn(links::relink(Arc::clone(&self.shared), reopen));
+        }
+        true
     }
 }
 
@@ -514,22 +598,15 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        {
-            let mut state = this.shared.lock();
-            if state.client.close_reason().is_some() {
-                return Poll::Ready(());
-            }
-            match &mut state.driver {
-                Some(waker) if waker.will_wake(cx.waker()) => {}
-                waker => *waker = Some(cx.waker().clone()),
-            }
+        if this.is_over(Some(cx)) {
+            return Poll::Ready(());
         }
-        this.poll_timer(cx);
+        this.shared.poll_timer(&mut this.timer, &mut this.wakes, cx);
         this.resume();
         this.poll_read(cx);
         this.poll_write(cx);
         this.wakes.drain(..).for_each(Waker::wake);
-        if this.shared.lock().client.close_reason().is_some() { Poll::Ready(()) } else { Poll::Pending }
+        if this.is_over(None) { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -537,9 +614,11 @@ impl Future for Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        state.client.close(CloseReason::Transport("the runtime that drove the connection has ended".into()));
-        state.deliver(&mut self.wakes);
-        state.driver = None;
+        if state.links.current() == self.link {
+            state.client.close(runtime_ended());
+            state.deliver(&mut self.wakes);
+            state.driver = None;
+        }
         drop(state);
         self.wakes.drain(..).for_each(Waker::wake);
     }

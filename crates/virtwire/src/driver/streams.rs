@@ -161,7 +161,9 @@ impl State {
 
     /// How fast to read, given what consumers have not taken.
     pub(super) fn pace(&self) -> Pace {
-        let most = self.streams.values().map(|inlet| inlet.bytes).max().unwrap_or(0);
+        // Of a stream that has ended nothing more comes.
+        let open = self.streams.values().filter(|inlet| inlet.end.is_none());
+        let most = open.map(|inlet| inlet.bytes).max().unwrap_or(0);
         let Some(excess) = most.checked_sub(self.bounds.window).filter(|&excess| excess > 0) else {
             return Pace::Free;
         };

@@ -20,7 +20,7 @@ pub use qemu_monitor::QemuMonitorEvent;
 pub use secret::SecretEvent;
 pub use storage_pool::StoragePoolEvent;
 
-use crate::driver::{Next, SubscriptionSlot};
+use crate::driver::{Ended, Next, SubscriptionSlot};
 use crate::error::ProtocolError;
 use crate::{Connection, Error, Result};
 use bytes::Bytes;
@@ -30,7 +30,6 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use virtwire_proto::connection;
 use virtwire_proto::program::{Call, Event, EventClass, Procedure};
 use virtwire_proto::xdr::from_bytes;
 
@@ -39,7 +38,9 @@ use virtwire_proto::xdr::from_bytes;
 ///
 /// Each item is an event, or an error that says why one is missing: [`Error::Lagged`] where this was slower than
 /// they came and the oldest were dropped (it goes on), [`Error::Protocol`] where one could not be understood (it
-/// goes on), and last [`Error::Closed`] with the end of the connection. However slow its consumer is, nothing
+/// goes on), [`Error::Gap`] where the connection was lost and [opened again](crate::Builder::reconnect) (it goes
+/// on: behind what came before the loss, ahead of what comes from then on), and last [`Error::Closed`] with the end of
+/// the connection, or what the daemon answered where it would not register for the events again. However slow its consumer is, nothing
 /// else on the connection waits for it. How many events wait for it at most is
 /// [`Builder::max_queued_events`](crate::Builder::max_queued_events).
 ///
@@ -76,7 +77,11 @@ impl<E> Subscription<E> {
             Some(match next? {
                 Next::Event(procedure, payload) => (self.decode)(&self.connection, procedure, payload),
                 Next::Lagged(count) => Err(Error::Lagged(count)),
-                Next::Ended(reason) => Err(Error::Closed { procedure: None, reason }),
+                Next::Gap(gap) => Err(Error::Gap(gap)),
+                Next::Ended(Ended::Closed(reason)) => Err(Error::Closed { procedure: None, reason }),
+                Next::Ended(Ended::Refused(procedure, error)) => {
+                    Err(Error::from_call(procedure, error, None))
+                }
             })
         })
     }
@@ -131,13 +136,7 @@ impl Connection {
         let mut slot = self.shared().subscription(self.max_queued_events());
         let started: Vec<_> = registrations
             .into_iter()
-            .map(|args| {
-                slot.register(self.shared(), |client, now| {
-                    let deadline = timeout.map(|after| now + after);
-                    let options = connection::CallOptions { deadline, ..Default::default() };
-                    client.subscribe(args.borrow(), options, now)
-                })
-            })
+            .map(|args| slot.register(self.shared(), args.borrow(), |now| timeout.map(|after| now + after)))
             .collect();
         for pending in started {
             let registered = match pending {

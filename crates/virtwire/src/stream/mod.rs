@@ -81,7 +81,7 @@ impl Connection {
     /// ```
     pub async fn open_stream<C: Call>(&self, args: &C, options: CallOptions) -> Result<(C::Ret, Stream)> {
         assert!(C::PROCEDURE.stream != StreamDirection::None, "{} opens no stream", C::PROCEDURE);
-        let CallOptions { timeout, descriptors } = self.with_timeout(options);
+        let CallOptions { timeout, descriptors, .. } = self.with_timeout(options);
         let started = self.shared().open_stream(C::PROCEDURE, |client, now| {
             let options = connection::CallOptions { deadline: timeout.map(|after| now + after), descriptors };
             client.call_with(args, options, now)

@@ -22,6 +22,9 @@ use virtwire::proto::program::net::MessageError;
 use virtwire::proto::program::{Call, qemu, remote};
 use virtwire::{Builder, Connection};
 
+/// The names by which hypervisors were opened.
+type Names = Arc<std::sync::Mutex<Vec<String>>>;
+
 type Command = Box<dyn FnOnce(&mut Server) + Send>;
 
 /// The other end of a connection.
@@ -29,6 +32,7 @@ pub(crate) struct Peer {
     commands: mpsc::UnboundedSender<Command>,
     events: mpsc::UnboundedReceiver<ServerEvent>,
     frozen: Arc<AtomicBool>,
+    garbled: Arc<AtomicBool>,
     unsent: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -60,9 +64,19 @@ impl Peer {
 
     /// One that asks who is there.
     pub(crate) fn start_asking(socket: UnixStream, authentication: Authentication) -> Self {
+        Self::start_with(socket, authentication, Arc::default())
+    }
+
+    /// One that notes the names by which hypervisors are opened.
+    pub(crate) fn start_telling(socket: UnixStream, names: Names) -> Self {
+        Self::start_with(socket, Authentication::None, names)
+    }
+
+    fn start_with(socket: UnixStream, authentication: Authentication, names: Names) -> Self {
         let (commands, commanded) = mpsc::unbounded_channel();
         let (happened, events) = mpsc::unbounded_channel();
         let frozen = Arc::new(AtomicBool::new(false));
+        let garbled = Arc::new(AtomicBool::new(false));
         let unsent = Arc::new(AtomicUsize::new(0));
         let task = tokio::spawn(serve(
             socket,
@@ -70,9 +84,11 @@ impl Peer {
             commanded,
             happened,
             Arc::clone(&frozen),
+            Arc::clone(&garbled),
             Arc::clone(&unsent),
+            names,
         ));
-        Self { commands, events, frozen, unsent, task }
+        Self { commands, events, frozen, garbled, unsent, task }
     }
 
     /// What happens next, beside the opening.
@@ -142,6 +158,12 @@ impl Peer {
         wait.await.expect("the server is there");
     }
 
+    /// Sends what is no packet.
+    pub(crate) fn garble(&self) {
+        self.garbled.store(true, Ordering::SeqCst);
+        self.commands.send(Box::new(|_| {})).expect("the server is there");
+    }
+
     /// Dies: the socket is closed without a word.
     pub(crate) async fn die(self) {
         self.task.abort();
@@ -155,7 +177,9 @@ async fn serve(
     mut commands: mpsc::UnboundedReceiver<Command>,
     happened: mpsc::UnboundedSender<ServerEvent>,
     frozen: Arc<AtomicBool>,
+    garbled: Arc<AtomicBool>,
     unsent: Arc<AtomicUsize>,
+    names: Names,
 ) {
     let config = ServerConfig::new(&[&remote::PROGRAM, &qemu::PROGRAM])
         .max_client_requests(10_000)
@@ -166,7 +190,7 @@ async fn serve(
     let mut out: VecDeque<u8> = VecDeque::new();
     loop {
         while let Some(event) = server.event() {
-            if let Some(event) = opening(&mut server, event) {
+            if let Some(event) = opening(&mut server, event, &names) {
                 let closed = matches!(event, ServerEvent::Closed { .. });
                 happened.send(event).ok();
                 if closed {
@@ -179,6 +203,9 @@ async fn serve(
                 Transmit::Bytes(bytes) => out.extend(bytes),
                 Transmit::Descriptor(_) => panic!("this server sends no descriptors"),
             }
+        }
+        if garbled.swap(false, Ordering::SeqCst) {
+            out.extend([0; 28]);
         }
         unsent.store(out.len(), Ordering::SeqCst);
         let pending = out.make_contiguous();
@@ -205,13 +232,15 @@ async fn serve(
 }
 
 /// Answers what belongs to the opening; gives back all else.
-fn opening(server: &mut Server, event: ServerEvent) -> Option<ServerEvent> {
+fn opening(server: &mut Server, event: ServerEvent, names: &Names) -> Option<ServerEvent> {
     let ServerEvent::Call(call) = &event else { return Some(event) };
     if call.procedure == remote::ConnectSupportsFeatureArgs::PROCEDURE {
         server.reply(call.id, &remote::ConnectSupportsFeatureRet { supported: 1 }).unwrap();
-    } else if call.procedure == remote::ConnectOpenArgs::PROCEDURE
-        || call.procedure == remote::ConnectRegisterCloseCallbackArgs::PROCEDURE
-    {
+    } else if call.procedure == remote::ConnectOpenArgs::PROCEDURE {
+        let name = call.args::<remote::ConnectOpenArgs>().unwrap().name.unwrap_or_default();
+        names.lock().unwrap().push(name.to_string());
+        server.reply(call.id, &()).unwrap();
+    } else if call.procedure == remote::ConnectRegisterCloseCallbackArgs::PROCEDURE {
         server.reply(call.id, &()).unwrap();
     } else if call.procedure == remote::ConnectGetUriArgs::PROCEDURE {
         server.reply(call.id, &remote::ConnectGetUriRet { uri: "test:///chosen".into() }).unwrap();

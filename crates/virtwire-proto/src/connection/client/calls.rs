@@ -125,6 +125,12 @@ pub(super) struct Calls {
     pub(super) last_serial: u32,
     pending: BTreeMap<Serial, Pending>,
     waiting: VecDeque<Waiting>,
+    /// Calls that wait until the new link is open.
+    held: VecDeque<Waiting>,
+    /// Whether calls are held, since the link is not open yet.
+    holding: bool,
+    /// Whether what is called now passes those that are held.
+    ahead: bool,
     deadlines: BTreeSet<(Time, Serial)>,
 }
 
@@ -137,6 +143,9 @@ impl Calls {
             last_serial: 0,
             pending: BTreeMap::new(),
             waiting: VecDeque::new(),
+            held: VecDeque::new(),
+            holding: false,
+            ahead: false,
             deadlines: BTreeSet::new(),
         }
     }
@@ -186,6 +195,7 @@ impl Calls {
     /// Forgets all calls; gives those that somebody waits for.
     pub(super) fn end(&mut self) -> Vec<Serial> {
         self.waiting.clear();
+        self.held.clear();
         self.deadlines.clear();
         self.in_flight = 0;
         core::mem::take(&mut self.pending)
@@ -193,6 +203,34 @@ impl Calls {
             .filter(|(_, call)| call.wanted)
             .map(|(s, _)| s)
             .collect()
+    }
+
+    /// Forgets the calls that the lost link had, and those that were for that link only; gives those of them that
+    /// somebody waits for. All others wait for the next link.
+    pub(super) fn lose(&mut self) -> Vec<Serial> {
+        let waiting = core::mem::take(&mut self.waiting);
+        if !self.holding {
+            self.held = waiting;
+            self.holding = true;
+        }
+        let pending = &self.pending;
+        self.held.retain(|of| pending.get(&of.serial).is_some_and(|call| call.wanted));
+        let kept: BTreeSet<Serial> = self.held.iter().map(|of| of.serial).collect();
+        let (deadlines, mut lost) = (&mut self.deadlines, Vec::new());
+        self.pending.retain(|serial, call| {
+            let keeps = kept.contains(serial);
+            if !keeps {
+                if let Some(deadline) = call.deadline {
+                    deadlines.remove(&(deadline, *serial));
+                }
+                if call.wanted {
+                    lost.push(*serial);
+                }
+            }
+            keeps
+        });
+        self.in_flight = 0;
+        lost
     }
 }
 
@@ -258,6 +296,55 @@ impl Client {
         })
     }
 
+    /// Calls a procedure that registers for events, whose arguments are encoded already: as [`Client::subscribe`].
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    ///
+    /// # Panics
+    /// If the procedure registers nothing.
+    pub fn subscribe_raw(
+        &mut self,
+        procedure: &'static Procedure,
+        payload: &[u8],
+        options: CallOptions,
+        _now: Time,
+    ) -> Result<Serial, CallError> {
+        let class = procedure.event_class.expect("the procedure registers for events");
+        self.start(procedure, options, Some(class), |buffer, serial, descriptors| {
+            put_raw_call(buffer, serial, procedure, payload, descriptors)
+        })
+    }
+
+    /// Does what `call` does ahead of the calls that wait for the new link, as what opens that link has to go.
+    pub fn ahead<R>(&mut self, call: impl FnOnce(&mut Self) -> R) -> R {
+        let before = core::mem::replace(&mut self.calls.ahead, true);
+        let result = call(self);
+        self.calls.ahead = before;
+        result
+    }
+
+    /// Sends the calls that waited for the new link: it is open. Does nothing where none is waited for.
+    pub fn release_calls(&mut self) {
+        if !core::mem::take(&mut self.calls.holding) {
+            return;
+        }
+        for waiting in core::mem::take(&mut self.calls.held) {
+            // The new link may have a security layer that the caller could not know of.
+            let Some(call) = self.calls.pending.get(&waiting.serial) else { continue };
+            match self.link.admits(call.procedure, waiting.descriptors.len()) {
+                Ok(()) => self.calls.waiting.push_back(waiting),
+                Err(error) => {
+                    let serial = waiting.serial;
+                    self.calls.remove(serial);
+                    let result = Err(CallError::Refused(error));
+                    self.events.push_back(ClientEvent::Reply { serial, result });
+                }
+            }
+        }
+        self.send_waiting();
+    }
+
     fn start(
         &mut self,
         procedure: &'static Procedure,
@@ -269,7 +356,8 @@ impl Client {
         let CallOptions { deadline, descriptors } = options;
         self.link.admits(procedure, descriptors.len())?;
         let serial = self.free_serial();
-        let sent = self.calls.in_flight < self.calls.max_in_flight;
+        let held = self.calls.holding && !self.calls.ahead && !authenticates(procedure);
+        let sent = !held && self.calls.in_flight < self.calls.max_in_flight;
         if sent {
             put(self.link.outbox.tail(), serial, descriptors.len())?;
             self.link.outbox.push_descriptors(descriptors);
@@ -277,7 +365,8 @@ impl Client {
         } else {
             let mut packet = BytesMut::new();
             put(&mut packet, serial, descriptors.len())?;
-            self.calls.waiting.push_back(Waiting { serial, packet: packet.freeze(), descriptors });
+            let queue = if held { &mut self.calls.held } else { &mut self.calls.waiting };
+            queue.push_back(Waiting { serial, packet: packet.freeze(), descriptors });
         }
         self.calls.last_serial = serial.0;
         if let Some(deadline) = deadline {
@@ -315,6 +404,7 @@ impl Client {
         } else {
             self.calls.remove(serial);
             self.calls.waiting.retain(|waiting| waiting.serial != serial);
+            self.calls.held.retain(|waiting| waiting.serial != serial);
         }
     }
 
@@ -391,10 +481,12 @@ impl Client {
         Ok(Reply { procedure, payload, descriptors })
     }
 
-    /// Calls a procedure on nobody's behalf.
+    /// Calls a procedure on nobody's behalf, for what is open on this link.
     pub(super) fn call_unwatched(&mut self, procedure: &'static Procedure, payload: &[u8]) {
-        let started = self.start(procedure, CallOptions::default(), None, |buffer, serial, descriptors| {
-            put_raw_call(buffer, serial, procedure, payload, descriptors)
+        let started = self.ahead(|client| {
+            client.start(procedure, CallOptions::default(), None, |buffer, serial, descriptors| {
+                put_raw_call(buffer, serial, procedure, payload, descriptors)
+            })
         });
         if let Some(call) = started.ok().and_then(|serial| self.calls.pending.get_mut(&serial)) {
             call.wanted = false;
@@ -427,6 +519,18 @@ fn put_raw_call(
     let packet_type = if descriptors == 0 { PacketType::CALL } else { PacketType::CALL_WITH_FDS };
     let header = Header::new(procedure, packet_type, serial, Status::OK);
     packet::put_raw(buffer, procedure, header, payload, descriptors)
+}
+
+/// Whether the procedure belongs to the opening of a link, whoever calls it.
+fn authenticates(procedure: &Procedure) -> bool {
+    [
+        remote::AuthListArgs::PROCEDURE,
+        remote::AuthPolkitArgs::PROCEDURE,
+        remote::AuthSaslInitArgs::PROCEDURE,
+        remote::AuthSaslStartArgs::PROCEDURE,
+        remote::AuthSaslStepArgs::PROCEDURE,
+    ]
+    .contains(&procedure)
 }
 
 /// Whether everything behind this reply may be sealed by a security layer.
