@@ -103,6 +103,7 @@
 //! ```
 
 mod auth;
+pub mod blocking;
 mod by_kind;
 mod connection;
 mod driver;
@@ -110,6 +111,7 @@ mod error;
 mod events;
 mod objects;
 mod stream;
+mod trace;
 mod transport;
 
 #[cfg(feature = "sasl")]

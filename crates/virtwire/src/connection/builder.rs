@@ -109,7 +109,8 @@ impl Builder {
     /// 1 MiB and 64 MiB.
     ///
     /// The wire knows no other way to slow down one stream than to read less of the whole connection. While nobody
-    /// waits for anything else on it, nothing is read. While somebody does, it is read ever more slowly, so that
+    /// waits for anything else on it, nothing is read; or a little every 10 seconds, where somebody waits for its end
+    /// ([`Connection::closed`], [`Connection::link_events`]). While somebody does, it is read ever more slowly, so that
     /// others are answered and a consumer that is merely slow comes to a pace that it can keep; one that has stopped
     /// runs into the limit after minutes. A bulk stream is better off on a connection of its own.
     pub fn stream_buffer(mut self, window: usize, limit: usize) -> Self {

@@ -19,7 +19,6 @@ pub(crate) use opening::call as call_opening;
 use reconnect::Current;
 use source::Source;
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 use virtwire_proto::connection::{self, CloseReason, Reply};
@@ -360,7 +359,7 @@ impl Connection {
     /// # }
     /// ```
     pub async fn closed(&self) -> CloseReason {
-        poll_fn(|cx| self.handle.shared.poll_closed(cx)).await
+        self.handle.shared.closed().await
     }
 
     /// Why the connection has ended, if it has.

@@ -4,6 +4,7 @@ use super::CallOptions;
 use crate::Result;
 use crate::auth::Admission;
 use crate::driver::Shared;
+use crate::trace;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::OnceLock;
@@ -44,6 +45,7 @@ pub(crate) struct Opened {
 impl Opening {
     pub(super) async fn speak(&self, shared: &Shared) -> Result<Opened> {
         self.admission.authenticate(shared, self.call_timeout).await?;
+        trace::authenticated();
 
         let open = remote::ConnectOpenArgs {
             name: Some(self.name.clone()),

@@ -3,6 +3,7 @@
 use super::opening::Opened;
 use super::source::Source;
 use crate::driver::{Attempt, Boxed, LinkWatch, Lost, Reopen};
+use crate::trace;
 use crate::{Connection, Error, Result};
 use futures_core::Stream;
 use std::collections::hash_map::RandomState;
@@ -275,6 +276,7 @@ impl Reopener {
             let error = match self.attempt(&mut lost).await {
                 Ok(()) => {
                     self.pace().opened = Instant::now();
+                    trace::restored(&self.uri, attempt);
                     return;
                 }
                 Err(error) => error,
@@ -287,6 +289,7 @@ impl Reopener {
                 || self.settings.max_attempts.is_some_and(|max| attempt >= max)
                 || deadline.is_some_and(|deadline| Instant::now() + delay >= deadline);
             let retry_after = (!over).then_some(delay);
+            trace::attempt_failed(attempt, &error, retry_after);
             let error = Arc::new(error);
             lost.tell(&LinkEvent::Failed { attempt, error: Arc::clone(&error), retry_after });
             if over {

@@ -4,6 +4,7 @@ use super::opening::{self, Opened, Opening};
 use super::reconnect::{Current, Reopener};
 use super::{Builder, Connection, Core};
 use crate::driver::{Boxed, Shared};
+use crate::trace;
 use crate::transport::Transport;
 use crate::{Error, Result};
 use std::fmt;
@@ -66,7 +67,9 @@ impl Source {
             let transport = self.connect().await?;
             Self::start(&self, transport, again).await
         };
-        self.builder.limited(opening).await
+        let opened = self.builder.limited(opening).await;
+        self.trace(&opened);
+        opened
     }
 
     /// Opens it on a transport that the caller has made.
@@ -75,7 +78,16 @@ impl Source {
             return Err(unrepeatable());
         }
         let source = Arc::new(self);
-        source.builder.limited(Self::start(&source, transport, None)).await
+        let opened = source.builder.limited(Self::start(&source, transport, None)).await;
+        source.trace(&opened);
+        opened
+    }
+
+    fn trace(&self, opened: &Result<Connection>) {
+        match opened {
+            Ok(connection) => trace::opened(connection.uri()),
+            Err(error) => trace::not_opened(&self.builder.uri, error),
+        }
     }
 
     /// Makes a transport.
@@ -137,15 +149,14 @@ impl Source {
             });
         }
         let mut name = uri.map_or_else(Text::default, Uri::open_name);
-        if name.is_empty()
-            && let Some(again) = again
-        {
-            // What the daemon has chosen then stays chosen.
+        // What the daemon has chosen once stays chosen.
+        if let Some(again) = again.filter(|_| name.is_empty()) {
             name = again.clone();
         }
+        let asked = || uri.map_or_else(Text::default, |uri| Text::from(uri.to_string()));
         let opening = Opening {
             name,
-            uri: uri.map_or_else(|| again.cloned().unwrap_or_default(), |uri| Text::from(uri.to_string())),
+            uri: again.cloned().unwrap_or_else(asked),
             read_only: builder.read_only,
             admission: builder.admission(uri, shared.privacy())?,
             keepalive: builder.keepalive,

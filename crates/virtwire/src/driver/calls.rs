@@ -1,12 +1,14 @@
 //! Calls that wait: a slot for each answer, and the future that takes it.
 
 use super::{Shared, State};
+use crate::trace;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use tracing::Span;
 use virtwire_proto::connection::{CallError, Client, Reply, Time};
 use virtwire_proto::packet::Serial;
-use virtwire_proto::program::StreamDirection;
+use virtwire_proto::program::{Procedure, StreamDirection};
 
 /// Where a call's answer goes.
 #[derive(Debug, Default)]
@@ -49,9 +51,10 @@ impl Shared {
         let now = self.now();
         let mut state = self.lock();
         let serial = call(&mut state.client, now)?;
+        let procedure = if trace::calls() { state.client.procedure(serial) } else { None };
         state.waiters.insert(serial, Waiter::default());
         self.settle(state);
-        Ok(PendingCall::new(self, serial))
+        Ok(PendingCall::new(self, serial, procedure))
     }
 }
 
@@ -61,12 +64,13 @@ pub(crate) struct PendingCall<'a> {
     shared: &'a Shared,
     serial: Serial,
     taken: bool,
+    span: Span,
 }
 
 impl<'a> PendingCall<'a> {
-    /// The one that takes the answer from the slot that waits for it.
-    pub(super) fn new(shared: &'a Shared, serial: Serial) -> Self {
-        Self { shared, serial, taken: false }
+    /// The one that takes the answer from the slot that waits for it. The procedure is for whoever traces.
+    pub(super) fn new(shared: &'a Shared, serial: Serial, procedure: Option<&'static Procedure>) -> Self {
+        Self { shared, serial, taken: false, span: trace::call(procedure, serial) }
     }
 }
 
@@ -84,6 +88,9 @@ impl Future for PendingCall<'_> {
             state.waking -= 1;
             drop(guard);
             self.taken = true;
+            if let Err(error) = &result {
+                trace::failed(&self.span, error);
+            }
             return Poll::Ready(result);
         }
         match &mut waiter.waker {
@@ -107,5 +114,6 @@ impl Drop for PendingCall<'_> {
             state.client.cancel(self.serial);
         }
         self.shared.settle(state);
+        trace::given_up(&self.span);
     }
 }

@@ -6,6 +6,7 @@
 
 use super::{Driver, Outgoing, Shared, State, runtime_ended};
 use crate::connection::{Gap, LinkEvent};
+use crate::trace::Note;
 use crate::transport::Transport;
 use crate::{Error, Result};
 use std::collections::{BTreeSet, VecDeque};
@@ -116,6 +117,11 @@ impl Links {
         })
     }
 
+    /// Whether somebody wants to know of its loss.
+    pub(super) fn watched(&self) -> bool {
+        self.watches.iter().any(|watch| watch.waker.is_some())
+    }
+
     fn tell(&mut self, event: &LinkEvent, wakes: &mut Vec<Waker>) {
         for watch in &mut self.watches {
             watch.events.push_back(event.clone());
@@ -130,6 +136,7 @@ impl Links {
 impl State {
     /// The link is lost, and the state machine is at the beginning of another.
     pub(super) fn lose(&mut self, reason: CloseReason, wakes: &mut Vec<Waker>) {
+        self.note(Note::Lost(reason.clone()));
         self.links.current += 1;
         self.transport = None;
         self.outgoing = None;

@@ -18,6 +18,7 @@ pub use streams::Chunk;
 pub(crate) use streams::{StreamBounds, StreamSlot};
 pub(crate) use subscriptions::{Ended, Next, SubscriptionSlot};
 
+use crate::trace::Note;
 use crate::transport::{Privacy, Transport};
 use calls::Waiter;
 use incoming::Incoming;
@@ -43,6 +44,8 @@ use virtwire_proto::packet::Serial;
 const READS_A_TURN: usize = 16;
 /// How often to look whether the peer has gone while nothing is read.
 const HANGUP_CHECK: Duration = Duration::from_millis(500);
+/// How often something is read where only those wait who wait for the connection's end.
+const PROBE: Duration = Duration::from_secs(10);
 /// How often a caller's task writes for others before the driver's has to.
 const WRITES_A_TURN: usize = 4;
 
@@ -83,7 +86,10 @@ struct State {
     /// Whether what came behind a finished authentication is to be looked at, with the layer that is in place since.
     resumed: Option<Sealed>,
     /// Who waits for the connection's end.
-    mourners: Vec<Waker>,
+    mourners: BTreeMap<u64, Waker>,
+    next_mourner: u64,
+    /// What is to be told to whoever traces, once the lock is not held.
+    notes: Vec<Note>,
     /// Why the daemon says that its own connection to the hypervisor has ended (virConnectCloseReason).
     hypervisor_closed: Option<i32>,
 }
@@ -126,7 +132,9 @@ impl Shared {
                 driver: None,
                 armed: None,
                 resumed: None,
-                mourners: Vec::new(),
+                mourners: BTreeMap::new(),
+                next_mourner: 0,
+                notes: Vec::new(),
                 hypervisor_closed: None,
             }),
             start: Instant::now(),
@@ -156,16 +164,12 @@ impl Shared {
         self.lock().client.close_reason().cloned()
     }
 
-    /// Ready once the connection has ended.
-    pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+    /// Waits until the connection has ended.
+    pub(crate) fn closed(&self) -> Closed<'_> {
         let mut state = self.lock();
-        if let Some(reason) = state.client.close_reason() {
-            return Poll::Ready(reason.clone());
-        }
-        if !state.mourners.iter().any(|waker| waker.will_wake(cx.waker())) {
-            state.mourners.push(cx.waker().clone());
-        }
-        Poll::Pending
+        let id = state.next_mourner;
+        state.next_mourner += 1;
+        Closed { shared: self, id }
     }
 
     pub(crate) fn hypervisor_closed(&self) -> Option<i32> {
@@ -200,6 +204,7 @@ impl Shared {
     fn settle<'a>(&'a self, mut state: MutexGuard<'a, State>) {
         let mut wakes = Vec::new();
         state.deliver(&mut wakes);
+        let notes = std::mem::take(&mut state.notes);
         if state.timer_is_late() || state.throttled {
             state.wake_driver(&mut wakes);
         }
@@ -218,6 +223,7 @@ impl Shared {
             self.write(state, &mut wakes);
         }
         wakes.into_iter().for_each(Waker::wake);
+        notes.into_iter().for_each(Note::tell);
     }
 
     /// Writes from the caller's task as much as goes without waiting.
@@ -277,6 +283,37 @@ fn transport_failed(error: &io::Error) -> CloseReason {
     }
 }
 
+/// Waits until a connection has ended.
+#[derive(Debug)]
+pub(crate) struct Closed<'a> {
+    shared: &'a Shared,
+    id: u64,
+}
+
+impl Future for Closed<'_> {
+    type Output = CloseReason;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let mut state = self.shared.lock();
+        if let Some(reason) = state.client.close_reason() {
+            return Poll::Ready(reason.clone());
+        }
+        let first = state.mourners.is_empty();
+        state.mourners.insert(self.id, cx.waker().clone());
+        // What is paused is read differently from now on.
+        let driver = if first && state.throttled { state.driver.take() } else { None };
+        drop(state);
+        driver.into_iter().for_each(Waker::wake);
+        Poll::Pending
+    }
+}
+
+impl Drop for Closed<'_> {
+    fn drop(&mut self) {
+        self.shared.lock().mourners.remove(&self.id);
+    }
+}
+
 impl State {
     /// Ends a turn of writing: what is left is the driver's.
     fn put_back(&mut self, mut outgoing: Outgoing) {
@@ -301,8 +338,8 @@ impl State {
             match event {
                 ClientEvent::Reply { serial, result } => self.deliver_reply(serial, result, wakes),
                 ClientEvent::Message { subscription: Some(serial), procedure, payload } => {
-                    if let Some(queue) = self.queue_of(serial) {
-                        queue.push(procedure, payload, wakes);
+                    if self.queue_of(serial).is_some_and(|queue| queue.push(procedure, payload, wakes)) {
+                        self.note(Note::Lagging);
                     }
                 }
                 ClientEvent::Message { subscription: None, procedure, payload } => {
@@ -311,9 +348,11 @@ impl State {
                 ClientEvent::EventsLost { subscription, count } => {
                     if let Some(queue) = self.queue_of(subscription) {
                         queue.lose_early(count, wakes);
+                        self.note(Note::EventsLost(count));
                     }
                 }
                 ClientEvent::Stream { serial, event } => self.deliver_stream(serial, event, wakes),
+                ClientEvent::Unexpected { header } => self.note(Note::Unexpected(header)),
                 ClientEvent::Lost { reason } => self.lose(reason, wakes),
                 ClientEvent::Closed { reason } => self.end(&reason, wakes),
                 _ => {}
@@ -321,7 +360,14 @@ impl State {
         }
     }
 
+    fn note(&mut self, note: Note) {
+        if note.is_wanted() {
+            self.notes.push(note);
+        }
+    }
+
     fn end(&mut self, reason: &CloseReason, wakes: &mut Vec<Waker>) {
+        self.note(Note::Closed(reason.clone()));
         self.transport = None;
         self.blocked = false;
         if let Some(outgoing) = &mut self.outgoing {
@@ -330,7 +376,7 @@ impl State {
         for queue in self.queues.values_mut() {
             queue.end(reason.clone(), wakes);
         }
-        wakes.append(&mut self.mourners);
+        wakes.extend(std::mem::take(&mut self.mourners).into_values());
         wakes.append(&mut self.senders);
         self.links.end(wakes);
         self.wake_driver(wakes);
@@ -389,6 +435,10 @@ struct Driver {
     unflushed: bool,
     /// When to read next, where reading is slowed down.
     pause: Option<Pin<Box<Sleep>>>,
+    /// When to read next for the sake of those who wait for the end.
+    probe: Option<Instant>,
+    /// Whether all that had come was read the last time.
+    drained: bool,
     /// Whether the peer has gone: what it left is read at once, whoever takes it.
     gone: bool,
     wakes: Vec<Waker>,
@@ -406,6 +456,8 @@ impl Driver {
             outgoing: None,
             unflushed: false,
             pause: None,
+            probe: None,
+            drained: false,
             gone: false,
             wakes: Vec::new(),
         }
@@ -464,6 +516,10 @@ impl Driver {
             match self.incoming.poll_read(cx, &*self.transport) {
                 Poll::Pending => {
                     self.incoming.settle();
+                    if self.probe.is_some() && !std::mem::replace(&mut self.drained, true) {
+                        // From here on silence counts again.
+                        cx.waker().wake_by_ref();
+                    }
                     return self.fail_unwritable();
                 }
                 Poll::Ready(Ok(0)) => return self.fail(CloseReason::Peer),
@@ -486,11 +542,16 @@ impl Driver {
         }
         let pace = state.pace();
         let throttled = pace != Pace::Free;
+        if pace != Pace::Probed {
+            self.probe = None;
+            self.drained = false;
+        }
         if throttled || state.throttled {
             let now = self.shared.now();
             state.throttled = throttled;
             // The silence of a peer that nobody listens to says nothing.
-            state.client.set_reading(pace != Pace::Paused, now);
+            let reading = pace != Pace::Paused && (pace != Pace::Probed || self.drained);
+            state.client.set_reading(reading, now);
         }
         drop(state);
         let wait = match pace {
@@ -500,8 +561,10 @@ impl Driver {
                 return Poll::Ready(());
             }
             Pace::Slow(wait) => wait,
-            Pace::Paused => HANGUP_CHECK,
+            Pace::Probed if self.drained => return Poll::Ready(()),
+            Pace::Probed | Pace::Paused => HANGUP_CHECK,
         };
+        let idle = matches!(pace, Pace::Probed | Pace::Paused);
         let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
         // Shorter where somebody began to wait meanwhile.
         let latest = Instant::now() + wait;
@@ -509,9 +572,14 @@ impl Driver {
             pause.as_mut().reset(latest);
         }
         while pause.as_mut().poll(cx).is_ready() {
-            pause.as_mut().reset(Instant::now() + wait);
-            self.gone = pace == Pace::Paused && self.transport.hung_up();
-            if pace != Pace::Paused || self.gone {
+            let now = Instant::now();
+            pause.as_mut().reset(now + wait);
+            self.gone = idle && self.transport.hung_up();
+            let due = pace == Pace::Probed && now >= *self.probe.get_or_insert(now + PROBE);
+            if due {
+                self.probe = Some(now + PROBE);
+            }
+            if !idle || self.gone || due {
                 return Poll::Ready(());
             }
         }
@@ -537,6 +605,7 @@ impl Driver {
         if state.links.current() != self.link {
             return false;
         }
+        self.drained = false;
         let Incoming { bytes, descriptors, .. } = &mut self.incoming;
         // Why the connection ends is told to all by its event.
         let received = state.client.receive(bytes, descriptors, now);
@@ -576,20 +645,23 @@ impl Driver {
     /// is lost, somebody is sent to find another.
     fn is_over(&self, wake: Option<&Context<'_>>) -> bool {
         let mut state = self.shared.lock();
-        if state.client.close_reason().is_none() && state.links.current() == self.link {
+        let notes = std::mem::take(&mut state.notes);
+        let over = state.client.close_reason().is_some() || state.links.current() != self.link;
+        if !over {
             if let Some(cx) = wake {
                 match &mut state.driver {
                     Some(waker) if waker.will_wake(cx.waker()) => {}
                     waker => *waker = Some(cx.waker().clone()),
                 }
             }
-            return false;
         }
-        if let Some(reopen) = state.links.take_orphan() {
-            drop(state);
+        let orphan = state.links.take_orphan();
+        drop(state);
+        if let Some(reopen) = orphan {
             tokio::spawn(links::relink(Arc::clone(&self.shared), reopen));
         }
-        true
+        notes.into_iter().for_each(Note::tell);
+        over
     }
 }
 
@@ -619,7 +691,9 @@ impl Drop for Driver {
             state.deliver(&mut self.wakes);
             state.driver = None;
         }
+        let notes = std::mem::take(&mut state.notes);
         drop(state);
         self.wakes.drain(..).for_each(Waker::wake);
+        notes.into_iter().for_each(Note::tell);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The wire has no window for a stream: only reading less of the whole connection slows its sender down. So while
 //! a consumer leaves more than a window's worth untaken:
-//! - and nobody waits for anything else on the connection, nothing is read;
+//! - and nobody waits for anything else on the connection, nothing is read, or just enough to see sooner or later
+//!   that the peer is dead, where somebody waits for that;
 //! - and somebody does, less and less is read, so that calls are still answered, and a consumer that is merely
 //!   slow comes to a pace that it can keep;
 //! - until, at a hard limit, its stream is given up.
@@ -120,6 +121,8 @@ pub(super) enum Pace {
     Free,
     /// A little, after each of these.
     Slow(Duration),
+    /// Now and then, for the sake of those who wait for the connection's end.
+    Probed,
     /// Not at all.
     Paused,
 }
@@ -171,7 +174,11 @@ impl State {
             || self.queues.values().any(super::Queue::awaited)
             || self.streams.values().any(|inlet| inlet.reader.is_some() || inlet.finisher.is_some());
         if !awaited {
-            return Pace::Paused;
+            return if self.mourners.is_empty() && !self.links.watched() {
+                Pace::Paused
+            } else {
+                Pace::Probed
+            };
         }
         // Twice as long for each sixteenth of the way to the limit, up to a second: whatever pace a consumer has,
         // there is one on the way that it can keep.
@@ -202,7 +209,7 @@ impl Shared {
         state.waiters.insert(serial, Default::default());
         state.streams.insert(serial, Inlet::new(procedure));
         self.settle(state);
-        Ok((StreamSlot { shared: Arc::clone(self), serial }, PendingCall::new(self, serial)))
+        Ok((StreamSlot { shared: Arc::clone(self), serial }, PendingCall::new(self, serial, Some(procedure))))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{PendingCall, Shared, State};
 use crate::connection::Gap;
+use crate::trace::Note;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -92,10 +93,18 @@ impl Queue {
         }
     }
 
-    pub(super) fn push(&mut self, procedure: &'static Procedure, payload: Bytes, wakes: &mut Vec<Waker>) {
+    /// Adds an event; whether it begins to lose others with that.
+    pub(super) fn push(
+        &mut self,
+        procedure: &'static Procedure,
+        payload: Bytes,
+        wakes: &mut Vec<Waker>,
+    ) -> bool {
         // In memory of its own: it would keep alive all that was read together with it.
         let payload = Bytes::copy_from_slice(&payload);
+        let lost = self.lost;
         self.put(Item::Event(procedure, payload), wakes);
+        lost == 0 && self.lost > 0
     }
 
     /// That events may be missing here, since there was no link: once for each.
@@ -198,9 +207,10 @@ impl State {
             && let Ok(message) = from_bytes::<remote::ConnectEventConnectionClosedMsg>(payload.clone())
         {
             self.hypervisor_closed = Some(message.reason);
-            for queue in self.queues.values_mut().filter(|queue| queue.takes_unsubscribed) {
-                queue.push(procedure, payload.clone(), wakes);
-            }
+            let queues = self.queues.values_mut().filter(|queue| queue.takes_unsubscribed);
+            let lagging =
+                queues.filter_map(|of| of.push(procedure, payload.clone(), wakes).then_some(())).count();
+            (0..lagging).for_each(|_| self.note(Note::Lagging));
         }
     }
 
@@ -321,7 +331,7 @@ impl SubscriptionSlot {
             queue.registrations.push(Registration { serial, live: false, again: (C::PROCEDURE, args) });
         }
         shared.settle(guard);
-        Ok(PendingCall::new(shared, serial))
+        Ok(PendingCall::new(shared, serial, Some(C::PROCEDURE)))
     }
 
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Next>> {

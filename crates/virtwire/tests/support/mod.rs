@@ -18,12 +18,16 @@ use virtwire::proto::connection::{
 };
 use virtwire::proto::enums::{ErrorDomain, ErrorNumber};
 use virtwire::proto::error::raised;
+use virtwire::proto::packet::Header;
 use virtwire::proto::program::net::MessageError;
 use virtwire::proto::program::{Call, qemu, remote};
 use virtwire::{Builder, Connection};
 
 /// The names by which hypervisors were opened.
 type Names = Arc<std::sync::Mutex<Vec<String>>>;
+
+/// Bytes that are sent behind what the server's side has to send.
+type Injected = Arc<std::sync::Mutex<Vec<u8>>>;
 
 type Command = Box<dyn FnOnce(&mut Server) + Send>;
 
@@ -32,7 +36,7 @@ pub(crate) struct Peer {
     commands: mpsc::UnboundedSender<Command>,
     events: mpsc::UnboundedReceiver<ServerEvent>,
     frozen: Arc<AtomicBool>,
-    garbled: Arc<AtomicBool>,
+    injected: Injected,
     unsent: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -76,7 +80,7 @@ impl Peer {
         let (commands, commanded) = mpsc::unbounded_channel();
         let (happened, events) = mpsc::unbounded_channel();
         let frozen = Arc::new(AtomicBool::new(false));
-        let garbled = Arc::new(AtomicBool::new(false));
+        let injected = Injected::default();
         let unsent = Arc::new(AtomicUsize::new(0));
         let task = tokio::spawn(serve(
             socket,
@@ -84,11 +88,11 @@ impl Peer {
             commanded,
             happened,
             Arc::clone(&frozen),
-            Arc::clone(&garbled),
+            Arc::clone(&injected),
             Arc::clone(&unsent),
             names,
         ));
-        Self { commands, events, frozen, garbled, unsent, task }
+        Self { commands, events, frozen, injected, unsent, task }
     }
 
     /// What happens next, beside the opening.
@@ -150,17 +154,36 @@ impl Peer {
     /// Stops reading and answering, with the socket open.
     pub(crate) async fn freeze(&self) {
         let (stopped, wait) = oneshot::channel();
+        let frozen = Arc::clone(&self.frozen);
+        // By the command itself: set before, it could keep the server from coming to the command.
         let command: Command = Box::new(move |_| {
+            frozen.store(true, Ordering::SeqCst);
             stopped.send(()).ok();
         });
-        self.frozen.store(true, Ordering::SeqCst);
         self.commands.send(command).expect("the server is there");
         wait.await.expect("the server is there");
     }
 
     /// Sends what is no packet.
     pub(crate) fn garble(&self) {
-        self.garbled.store(true, Ordering::SeqCst);
+        self.send_raw(&[0; 28]);
+    }
+
+    /// Sends a packet that is only a header.
+    pub(crate) fn inject(&self, header: Header) {
+        let mut packet = Vec::new();
+        packet.extend_from_slice(&28_u32.to_be_bytes());
+        packet.extend_from_slice(&header.program.to_be_bytes());
+        packet.extend_from_slice(&header.version.to_be_bytes());
+        packet.extend_from_slice(&header.procedure.to_be_bytes());
+        packet.extend_from_slice(&header.packet_type.0.to_be_bytes());
+        packet.extend_from_slice(&header.serial.0.to_be_bytes());
+        packet.extend_from_slice(&header.status.0.to_be_bytes());
+        self.send_raw(&packet);
+    }
+
+    fn send_raw(&self, bytes: &[u8]) {
+        self.injected.lock().unwrap().extend_from_slice(bytes);
         self.commands.send(Box::new(|_| {})).expect("the server is there");
     }
 
@@ -177,7 +200,7 @@ async fn serve(
     mut commands: mpsc::UnboundedReceiver<Command>,
     happened: mpsc::UnboundedSender<ServerEvent>,
     frozen: Arc<AtomicBool>,
-    garbled: Arc<AtomicBool>,
+    injected: Injected,
     unsent: Arc<AtomicUsize>,
     names: Names,
 ) {
@@ -204,9 +227,7 @@ async fn serve(
                 Transmit::Descriptor(_) => panic!("this server sends no descriptors"),
             }
         }
-        if garbled.swap(false, Ordering::SeqCst) {
-            out.extend([0; 28]);
-        }
+        out.extend(injected.lock().unwrap().drain(..));
         unsent.store(out.len(), Ordering::SeqCst);
         let pending = out.make_contiguous();
         tokio::select! {

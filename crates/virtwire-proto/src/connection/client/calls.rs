@@ -408,6 +408,12 @@ impl Client {
         }
     }
 
+    /// What a call that has not been answered calls.
+    #[must_use]
+    pub fn procedure(&self, call: Serial) -> Option<&'static Procedure> {
+        self.calls.pending.get(&call).map(|call| call.procedure)
+    }
+
     /// How many calls have not been answered, those that wait their turn included.
     #[must_use]
     pub fn pending_calls(&self) -> usize {
