@@ -256,6 +256,28 @@ impl Daemon {
     }
 }
 
+impl Daemon {
+    /// Starts another daemon in the place of this one, which has ended: the same folder, sockets and files. Guests of the
+    /// one before are ended first.
+    ///
+    /// # Errors
+    /// As [`Daemon::start`].
+    ///
+    /// # Panics
+    /// If it has not ended.
+    pub fn restart(&mut self, config: &Config) -> Result<()> {
+        assert!(self.has_ended(), "libvirtd ({}) still runs", self.pid());
+        // Its guard with them, who would remove the folder.
+        if let Some(namespace) = self.namespace.take() {
+            namespace.clear(LIMIT);
+        }
+        self.child = spawn(&self.root, config, self.folder.path())?;
+        self.status = None;
+        self.wait_until_ready(config.tcp)
+            .map_err(|error| Error::new(format!("libvirtd once more: {error}\n{}", self.log())))
+    }
+}
+
 impl Drop for Daemon {
     fn drop(&mut self) {
         if !self.has_ended() {

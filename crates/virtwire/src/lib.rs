@@ -23,6 +23,7 @@
 //! - [`Subscription`] is a stream of events, such as [`DomainEvent`]; [`Stream`] is the data of a volume, a console or
 //!   a screenshot.
 //! - [`Error`] is what does not work, in one family.
+//! - [`blocking`] is all of this for programs without a runtime.
 //! - [`proto`] is what the bytes mean: procedures, enums, flags, without I/O.
 //!
 //! It runs on tokio: a connection is opened in a runtime, with its I/O and time enabled, and lives as long as that
@@ -38,7 +39,14 @@
 //!   slowed down ([`Builder::stream_buffer`]).
 //! - **Memory is bounded** by the settings of the [`Builder`], and grows with what has arrived, never with what a
 //!   daemon announces.
+//! - **A lost connection can come back.** With [`Builder::reconnect`] it is opened again; objects and subscriptions live
+//!   on, calls wait for it, nothing is sent twice, and subscriptions say where events may be missing ([`Error::Gap`]).
 //! - **No call is too many**: those over [`Builder::max_calls_in_flight`] wait here for their turn.
+//!
+//! # Tracing
+//! By the crate `tracing`, with the target `virtwire`: a span `call` for each call (level DEBUG; `procedure`, `serial`, and
+//! `error` where it failed or was given up), and events for opening and closing, a link that is lost, attempts to open it
+//! again, packets that belong to nothing, and subscriptions that lose events.
 //!
 //! # URIs
 //! Those of libvirt: `driver[+transport]://[user@][host][:port]/path[?parameters]`, aliases, defaults, sockets of
