@@ -335,7 +335,7 @@ impl Attempt<'_> {
             return;
         };
         for (&id, queue) in &mut state.queues {
-            for registration in queue.to_renew() {
+            for registration in queue.renewable() {
                 let (procedure, args) = &registration.again;
                 let renewed = state
                     .client

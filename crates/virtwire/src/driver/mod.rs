@@ -338,7 +338,9 @@ impl State {
             match event {
                 ClientEvent::Reply { serial, result } => self.deliver_reply(serial, result, wakes),
                 ClientEvent::Message { subscription: Some(serial), procedure, payload } => {
-                    if self.queue_of(serial).is_some_and(|queue| queue.push(procedure, payload, wakes)) {
+                    let lagging =
+                        self.queue_of(serial).is_some_and(|queue| queue.push(procedure, payload, wakes));
+                    if lagging {
                         self.note(Note::Lagging);
                     }
                 }
@@ -647,12 +649,10 @@ impl Driver {
         let mut state = self.shared.lock();
         let notes = std::mem::take(&mut state.notes);
         let over = state.client.close_reason().is_some() || state.links.current() != self.link;
-        if !over {
-            if let Some(cx) = wake {
-                match &mut state.driver {
-                    Some(waker) if waker.will_wake(cx.waker()) => {}
-                    waker => *waker = Some(cx.waker().clone()),
-                }
+        if let Some(cx) = wake.filter(|_| !over) {
+            match &mut state.driver {
+                Some(waker) if waker.will_wake(cx.waker()) => {}
+                waker => *waker = Some(cx.waker().clone()),
             }
         }
         let orphan = state.links.take_orphan();

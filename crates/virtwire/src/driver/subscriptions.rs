@@ -136,7 +136,7 @@ impl Queue {
     }
 
     /// The registrations that are to be made again on a new link.
-    pub(super) fn to_renew(&mut self) -> impl Iterator<Item = &mut Registration> {
+    pub(super) fn renewable(&mut self) -> impl Iterator<Item = &mut Registration> {
         let ended = self.ended.is_some();
         self.registrations.iter_mut().filter(move |of| of.live && !ended)
     }
@@ -208,9 +208,9 @@ impl State {
         {
             self.hypervisor_closed = Some(message.reason);
             let queues = self.queues.values_mut().filter(|queue| queue.takes_unsubscribed);
-            let lagging =
-                queues.filter_map(|of| of.push(procedure, payload.clone(), wakes).then_some(())).count();
-            (0..lagging).for_each(|_| self.note(Note::Lagging));
+            if queues.fold(false, |lagging, of| of.push(procedure, payload.clone(), wakes) || lagging) {
+                self.note(Note::Lagging);
+            }
         }
     }
 
