@@ -2,6 +2,7 @@
 
 mod calls;
 mod events;
+mod shared;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -269,7 +270,8 @@ impl Client {
         if self.link.closed().is_some() {
             return;
         }
-        let calls = self.calls.lose();
+        let prepared = self.subscriptions.registrations.lose();
+        let calls = self.calls.lose(&prepared);
         self.fail(calls, &reason);
         self.link = Link::new(self.link.heartbeat.last_heard());
         (self.held, self.reading) = (false, true);

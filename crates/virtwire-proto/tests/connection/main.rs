@@ -46,4 +46,5 @@ mod properties;
 mod refusals;
 mod rig;
 mod samples;
+mod shared;
 mod streams;

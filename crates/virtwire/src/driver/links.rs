@@ -337,9 +337,9 @@ impl Attempt<'_> {
         for (&id, queue) in &mut state.queues {
             for registration in queue.renewable() {
                 let (procedure, args) = &registration.again;
-                let renewed = state
-                    .client
-                    .ahead(|client| client.subscribe_raw(procedure, args, CallOptions::default(), now));
+                let renewed = state.client.ahead(|client| {
+                    client.subscribe_shared_raw(procedure, args.clone(), CallOptions::default(), now)
+                });
                 // What could be sent once can be sent again, unless the link is lost, which is seen to.
                 let Ok(serial) = renewed else { continue };
                 registration.serial = serial;

@@ -323,7 +323,7 @@ impl SubscriptionSlot {
         let mut guard = shared.lock();
         let state = &mut *guard;
         let options = CallOptions { deadline: deadline(now), ..Default::default() };
-        let serial = state.client.subscribe(args, options, now)?;
+        let serial = state.client.subscribe_shared(args, options, now)?;
         state.waiters.insert(serial, Default::default());
         state.subscriptions.insert(serial, self.queue);
         if let Some(queue) = state.queues.get_mut(&self.queue) {

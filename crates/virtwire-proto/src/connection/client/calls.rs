@@ -111,8 +111,8 @@ impl Early {
 
 /// A call that waits its turn.
 #[derive(Debug)]
-struct Waiting {
-    serial: Serial,
+pub(super) struct Waiting {
+    pub(super) serial: Serial,
     packet: Bytes,
     descriptors: Vec<Descriptor>,
 }
@@ -135,6 +135,16 @@ pub(super) struct Calls {
 }
 
 impl Calls {
+    /// Whether what is called now waits until the new link is open.
+    pub(super) fn waits_for_link(&self) -> bool {
+        self.holding && !self.ahead
+    }
+
+    /// Whether the link is open.
+    pub(super) fn is_open(&self) -> bool {
+        !self.holding
+    }
+
     pub(super) fn new(max_in_flight: usize, max_early_bytes: usize) -> Self {
         Self {
             max_in_flight: max_in_flight.max(1),
@@ -206,8 +216,8 @@ impl Calls {
     }
 
     /// Forgets the calls that the lost link had, and those that were for that link only; gives those of them that
-    /// somebody waits for. All others wait for the next link.
-    pub(super) fn lose(&mut self) -> Vec<Serial> {
+    /// somebody waits for. All others wait for the next link, those that are merely `prepared` too.
+    pub(super) fn lose(&mut self, prepared: &[Serial]) -> Vec<Serial> {
         let waiting = core::mem::take(&mut self.waiting);
         if !self.holding {
             self.held = waiting;
@@ -215,7 +225,8 @@ impl Calls {
         }
         let pending = &self.pending;
         self.held.retain(|of| pending.get(&of.serial).is_some_and(|call| call.wanted));
-        let kept: BTreeSet<Serial> = self.held.iter().map(|of| of.serial).collect();
+        let kept: BTreeSet<Serial> =
+            self.held.iter().map(|of| of.serial).chain(prepared.iter().copied()).collect();
         let (deadlines, mut lost) = (&mut self.deadlines, Vec::new());
         self.pending.retain(|serial, call| {
             let keeps = kept.contains(serial);
@@ -342,10 +353,49 @@ impl Client {
                 }
             }
         }
+        self.send_held();
         self.send_waiting();
     }
 
-    fn start(
+    /// Makes ready a call that registers for events and that is not to be sent yet.
+    pub(super) fn prepare(
+        &mut self,
+        procedure: &'static Procedure,
+        payload: &[u8],
+        options: CallOptions,
+        class: EventClass,
+    ) -> Result<Waiting, CallError> {
+        self.alive()?;
+        let CallOptions { deadline, descriptors } = options;
+        self.link.admits(procedure, descriptors.len())?;
+        let serial = self.free_serial();
+        let mut packet = BytesMut::new();
+        put_raw_call(&mut packet, serial, procedure, payload, descriptors.len())?;
+        self.calls.last_serial = serial.0;
+        if let Some(deadline) = deadline {
+            self.calls.deadlines.insert((deadline, serial));
+        }
+        let registers = Some(class);
+        let call =
+            Pending { procedure, wanted: true, registers, deadline, sent: false, early: Early::none() };
+        self.calls.pending.insert(serial, call);
+        Ok(Waiting { serial, packet: packet.freeze(), descriptors })
+    }
+
+    /// Sends a call that was made ready, as far as the cap allows.
+    pub(super) fn send_prepared(&mut self, call: Waiting) {
+        self.calls.waiting.push_back(call);
+        self.send_waiting();
+    }
+
+    /// Answers a call that was made ready, without having sent it.
+    pub(super) fn answer_prepared(&mut self, serial: Serial, payload: Bytes) {
+        let Some(call) = self.calls.remove(serial) else { return };
+        let reply = Reply { procedure: call.procedure, payload, descriptors: Vec::new() };
+        self.events.push_back(ClientEvent::Reply { serial, result: Ok(reply) });
+    }
+
+    pub(super) fn start(
         &mut self,
         procedure: &'static Procedure,
         options: CallOptions,
@@ -405,6 +455,8 @@ impl Client {
             self.calls.remove(serial);
             self.calls.waiting.retain(|waiting| waiting.serial != serial);
             self.calls.held.retain(|waiting| waiting.serial != serial);
+            self.subscriptions.registrations.cancel(serial);
+            self.send_held();
         }
     }
 
@@ -447,6 +499,8 @@ impl Client {
         if self.streams.contains(serial) {
             self.take_early(serial, early);
         }
+        self.subscriptions.registrations.answered(serial);
+        self.send_held();
         self.subscriptions.unpark(&self.calls);
         self.send_waiting();
     }
@@ -477,7 +531,9 @@ impl Client {
             let callback: i32 = from_bytes(payload.clone()).map_err(malformed)?;
             if wanted {
                 self.subscriptions.insert(header.serial, class, callback);
-            } else {
+            }
+            self.subscriptions.registrations.there(header.serial, (class, callback));
+            if !wanted {
                 self.deregister(class, callback);
             }
         }
@@ -488,15 +544,15 @@ impl Client {
     }
 
     /// Calls a procedure on nobody's behalf, for what is open on this link.
-    pub(super) fn call_unwatched(&mut self, procedure: &'static Procedure, payload: &[u8]) {
+    pub(super) fn call_unwatched(&mut self, procedure: &'static Procedure, payload: &[u8]) -> Option<Serial> {
         let started = self.ahead(|client| {
             client.start(procedure, CallOptions::default(), None, |buffer, serial, descriptors| {
                 put_raw_call(buffer, serial, procedure, payload, descriptors)
             })
         });
-        if let Some(call) = started.ok().and_then(|serial| self.calls.pending.get_mut(&serial)) {
-            call.wanted = false;
-        }
+        let serial = started.ok()?;
+        self.calls.pending.get_mut(&serial)?.wanted = false;
+        Some(serial)
     }
 
     /// Sends calls that wait, as far as the cap allows.
@@ -515,7 +571,7 @@ impl Client {
     }
 }
 
-fn put_raw_call(
+pub(super) fn put_raw_call(
     buffer: &mut BytesMut,
     serial: Serial,
     procedure: &'static Procedure,

@@ -1,15 +1,17 @@
 //! Subscriptions: which registration an event belongs to, also where it overtook the registration's reply.
 
 use super::calls::Calls;
+use super::shared::Registrations;
 use super::{Client, ClientEvent};
 use crate::packet::{Packet, Serial, Status};
 use crate::program::{self, Call, EventClass, Procedure, qemu, remote};
 use crate::xdr::{from_bytes, to_bytes};
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
 use bytes::Bytes;
 
 /// What an event is known by: each of a daemon's drivers numbers its callbacks from its own start.
-type Key = (EventClass, i32);
+pub(super) type Key = (EventClass, i32);
 
 /// An event that arrived before the reply to the registration that it may belong to.
 #[derive(Debug)]
@@ -21,7 +23,8 @@ struct Parked {
 
 #[derive(Debug)]
 pub(super) struct Subscriptions {
-    by_key: BTreeMap<Key, Serial>,
+    /// The subscriptions that share a callback; mostly one.
+    by_key: BTreeMap<Key, Vec<Serial>>,
     by_serial: BTreeMap<Serial, Key>,
     max_parked: usize,
     max_parked_bytes: usize,
@@ -29,6 +32,7 @@ pub(super) struct Subscriptions {
     parked_bytes: usize,
     /// How many parked events were lost for each class since nobody registered for it.
     lost: BTreeMap<EventClass, u64>,
+    pub(super) registrations: Registrations,
 }
 
 impl Subscriptions {
@@ -41,6 +45,7 @@ impl Subscriptions {
             parked: VecDeque::new(),
             parked_bytes: 0,
             lost: BTreeMap::new(),
+            registrations: Registrations::default(),
         }
     }
 
@@ -50,14 +55,26 @@ impl Subscriptions {
 
     pub(super) fn insert(&mut self, serial: Serial, class: EventClass, callback: i32) {
         let key = (class, callback);
-        if let Some(before) = self.by_key.insert(key, serial) {
+        for before in self.by_key.insert(key, Vec::from([serial])).into_iter().flatten() {
             self.by_serial.remove(&before);
         }
         self.by_serial.insert(serial, key);
     }
 
+    /// Adds a subscription to those that share a callback.
+    pub(super) fn share(&mut self, serial: Serial, key: Key) {
+        self.by_key.entry(key).or_default().push(serial);
+        self.by_serial.insert(serial, key);
+    }
+
+    /// Removes a subscription; gives its callback where it was the last that had it.
     fn remove(&mut self, serial: Serial) -> Option<Key> {
         let key = self.by_serial.remove(&serial)?;
+        let sharing = self.by_key.get_mut(&key)?;
+        sharing.retain(|of| *of != serial);
+        if !sharing.is_empty() {
+            return None;
+        }
         self.by_key.remove(&key);
         Some(key)
     }
@@ -111,7 +128,9 @@ impl Subscriptions {
     }
 
     pub(super) fn end(&mut self) {
-        *self = Self::new(self.max_parked, self.max_parked_bytes);
+        // What waits for the next link, waits.
+        let registrations = core::mem::take(&mut self.registrations);
+        *self = Self { registrations, ..Self::new(self.max_parked, self.max_parked_bytes) };
     }
 }
 
@@ -119,15 +138,17 @@ impl Client {
     /// Ends a subscription at once, and tells the server. Where its registration has not been answered, it is
     /// cancelled, which comes to the same.
     pub fn unsubscribe(&mut self, subscription: Serial) {
-        match self.subscriptions.remove(subscription) {
-            Some((class, callback)) => self.deregister(class, callback),
-            None => self.cancel(subscription),
+        if !self.subscriptions.contains(subscription) {
+            self.cancel(subscription);
+        } else if let Some((class, callback)) = self.subscriptions.remove(subscription) {
+            self.deregister(class, callback);
         }
     }
 
     pub(super) fn deregister(&mut self, class: EventClass, callback: i32) {
         let payload = to_bytes(&callback).expect("an integer passes no maximum");
-        self.call_unwatched(deregistration(class), &payload);
+        let serial = self.call_unwatched(deregistration(class), &payload);
+        self.subscriptions.registrations.leaves((class, callback), serial);
     }
 
     pub(super) fn take_message(&mut self, packet: Packet) {
@@ -143,14 +164,20 @@ impl Client {
             // In every event of the callback generation the identifier stands first.
             Some((class, from_bytes::<i32>(payload.clone()).ok()?))
         });
-        let subscription = key.and_then(|key| self.subscriptions.by_key.get(&key).copied());
-        match key {
-            Some(key) if subscription.is_none() && self.calls.registering(key.0) => {
+        let subscribed = key.and_then(|key| self.subscriptions.by_key.get(&key));
+        match (key, subscribed) {
+            (_, Some(subscribed)) => {
+                for serial in subscribed {
+                    let (subscription, payload) = (Some(*serial), payload.clone());
+                    self.events.push_back(ClientEvent::Message { subscription, procedure, payload });
+                }
+            }
+            (Some(key), None) if self.calls.registering(key.0) => {
                 // A copy: what is parked shall not keep the whole of what was read with it.
                 let payload = Bytes::copy_from_slice(&payload);
                 self.subscriptions.park(Parked { key, procedure, payload });
             }
-            _ => self.events.push_back(ClientEvent::Message { subscription, procedure, payload }),
+            _ => self.events.push_back(ClientEvent::Message { subscription: None, procedure, payload }),
         }
     }
 }
