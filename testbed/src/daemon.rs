@@ -273,7 +273,7 @@ impl Daemon {
         }
         self.child = spawn(&self.root, config, self.folder.path())?;
         self.status = None;
-        self.wait_until_ready(config.tcp)
+        self.wait_until_ready(config)
             .map_err(|error| Error::new(format!("libvirtd once more: {error}\n{}", self.log())))
     }
 }

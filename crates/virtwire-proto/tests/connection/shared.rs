@@ -1,11 +1,14 @@
 //! Equal subscriptions share one registration: libvirt refuses a second, also while the first is being undone.
 
-use crate::rig::{Pair, each_split_of_a_pair};
+use crate::rig::{Pair, Side, each_split_of_a_pair};
 use crate::samples::*;
-use virtwire_proto::connection::{CallError, CallId, CallOptions, ClientEvent, CloseReason, Time};
+use virtwire_proto::connection::{
+    CallError, CallId, CallOptions, Client, ClientEvent, CloseReason, Server, ServerConfig, Time,
+};
 use virtwire_proto::packet::Serial;
-use virtwire_proto::program::Call;
 use virtwire_proto::program::remote::*;
+use virtwire_proto::program::{Call, PROGRAMS};
+use virtwire_proto::xdr::to_bytes;
 
 type Register = ConnectDomainEventCallbackRegisterAnyArgs;
 type Deregister = ConnectDomainEventCallbackDeregisterAnyArgs;
@@ -186,4 +189,47 @@ fn those_that_wait_fail_with_the_connection_and_with_their_deadline() {
     for waiting in [first, second] {
         assert!(matches!(pair.client.result(waiting), Err(CallError::Closed(CloseReason::Local))));
     }
+}
+
+#[test]
+fn on_a_new_link_what_is_made_again_goes_first_and_the_rest_shares_it() {
+    let mut pair = Pair::open();
+    pair.client.outlast_links(true);
+    let first = subscribe(&mut pair);
+    let id = called::<Register>(&mut pair);
+    pair.server.reply(id, &registered_domain(1)).unwrap();
+    pair.run();
+    registered(&mut pair, first, 1);
+    let second = subscribe(&mut pair);
+    registered(&mut pair, second, 1);
+
+    pair.client.lose(CloseReason::Peer);
+    assert!(matches!(pair.client.event(), Some(ClientEvent::Lost { .. })));
+    pair.client.bytes.clear();
+    pair.server = Side::new(Server::new(ServerConfig::new(PROGRAMS), Time::START));
+    // Somebody subscribes while there is no link: that waits, also through the loss of one that was never open.
+    let waiting = subscribe(&mut pair);
+    pair.client.lose(CloseReason::Peer);
+    assert!(matches!(pair.client.event(), Some(ClientEvent::Lost { .. })));
+    nothing_called(&mut pair);
+    let args = to_bytes(&register_domain()).unwrap();
+    let again = [(); 2].map(|()| {
+        let (args, options) = (args.clone(), CallOptions::default());
+        let call = |client: &mut Client| {
+            client.subscribe_shared_raw(Register::PROCEDURE, args, options, Time::START)
+        };
+        pair.client.ahead(call).unwrap()
+    });
+    let id = called::<Register>(&mut pair);
+    nothing_called(&mut pair);
+    pair.server.reply(id, &registered_domain(5)).unwrap();
+    pair.run();
+    for subscription in again {
+        registered(&mut pair, subscription, 5);
+    }
+    pair.client.no_event();
+    pair.client.release_calls();
+    registered(&mut pair, waiting, 5);
+    nothing_called(&mut pair);
+    assert_eq!(told(&mut pair, 5), [again[0], again[1], waiting]);
 }

@@ -45,7 +45,8 @@ use virtwire_proto::xdr::from_bytes;
 /// [`Builder::max_queued_events`](crate::Builder::max_queued_events).
 ///
 /// Once it is there, events of several kinds come in the order in which the daemon sent them. It keeps its connection
-/// alive, and whoever handles an event may call anything on it.
+/// alive, and whoever handles an event may call anything on it. Equal subscriptions on one connection share what is
+/// registered at the daemon, which takes it only once, and are all told.
 #[doc(alias = "virConnectDomainEventDeregisterAny")]
 #[doc(alias = "virConnectDomainEventDeregister")]
 #[doc(alias = "virConnectNetworkEventDeregisterAny")]
