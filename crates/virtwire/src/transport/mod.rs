@@ -75,7 +75,6 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
 
 /// Whether others can read what a transport carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(feature = "sasl"), expect(dead_code, reason = "only SASL asks"))]
 pub(crate) enum Privacy {
     /// Everybody on the way can.
     Public,
