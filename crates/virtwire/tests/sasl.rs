@@ -15,7 +15,7 @@ use virtwire::proto::connection::{
     Authentication, CloseReason, Keepalive, SaslReply, SecurityLayer, ServerEvent, Time,
 };
 use virtwire::proto::program::remote;
-use virtwire::{Builder, Connection, Credentials, Error, Result};
+use virtwire::{Builder, Connection, Credentials, Error, Reconnect, Result};
 
 type Opening = JoinHandle<Result<Connection>>;
 
@@ -324,6 +324,37 @@ async fn sealed_bytes_come_in_any_pieces_also_right_behind_the_last_step() {
         peer.with(move |server| server.reply(called.id, &remote::DomainDefineXmlRet::default()).unwrap())
             .await;
         call.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_outlasts_its_link_authenticates_on_each() {
+    let (arrived, mut peers) = tokio::sync::mpsc::unbounded_channel();
+    let connect = move || {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        arrived.send(Peer::start_asking(theirs, Authentication::Sasl)).ok();
+        std::future::ready(Ok(ours))
+    };
+    let quick = Reconnect::new().initial_delay(Duration::from_millis(1));
+    let opening = tokio::spawn(fred().reconnect(quick).open_with_unix(connect));
+    let mut peer = peers.recv().await.unwrap();
+    through_digest(&mut peer, |_| {}).await;
+    let connection = opening.await.unwrap().unwrap();
+    for lib_ver in 1..4 {
+        let asking = connection.clone();
+        let call = tokio::spawn(async move { asking.call(&remote::ConnectGetLibVersionArgs).await });
+        let called = peer.call_of::<remote::ConnectGetLibVersionArgs>().await;
+        let ret = remote::ConnectGetLibVersionRet { lib_ver };
+        peer.with(move |server| server.reply(called.id, &ret).unwrap()).await;
+        assert_eq!(call.await.unwrap().unwrap().lib_ver, lib_ver);
+        // Between two packets, and in the middle of an authentication.
+        peer.die().await;
+        let mut halfway = peers.recv().await.unwrap();
+        offer(&mut halfway, "DIGEST-MD5").await;
+        start(&mut halfway, challenge(digest::CHALLENGE)).await;
+        halfway.die().await;
+        peer = peers.recv().await.unwrap();
+        through_digest(&mut peer, |_| {}).await;
     }
 }
 

@@ -192,6 +192,10 @@ impl Shared {
     #[cfg(feature = "sasl")]
     pub(crate) fn authenticated(&self, layer: Option<Box<dyn SecurityLayer>>) {
         let mut state = self.lock();
+        if !state.client.is_held() {
+            // The link was lost meanwhile: what was negotiated on it means nothing to the next.
+            return;
+        }
         state.resumed = Some(Sealed(layer.is_some()));
         state.client.authenticated(layer);
         let driver = state.driver.take();
