@@ -207,8 +207,11 @@ impl State {
             && let Ok(message) = from_bytes::<remote::ConnectEventConnectionClosedMsg>(payload.clone())
         {
             self.hypervisor_closed = Some(message.reason);
-            let queues = self.queues.values_mut().filter(|queue| queue.takes_unsubscribed);
-            if queues.fold(false, |lagging, of| of.push(procedure, payload.clone(), wakes) || lagging) {
+            let mut lagging = false;
+            for queue in self.queues.values_mut().filter(|queue| queue.takes_unsubscribed) {
+                lagging |= queue.push(procedure, payload.clone(), wakes);
+            }
+            if lagging {
                 self.note(Note::Lagging);
             }
         }
