@@ -37,7 +37,7 @@ pub(crate) struct Command {
 
 /// How the command's end is waited for.
 enum End {
-    /// It runs. Dropping the sender leaves it; using it says that it has closed its end.
+    /// It runs. Dropping the sender says that it is left, or has closed its end.
     Running(oneshot::Sender<()>, JoinHandle<Result<Ended>>),
     /// It has closed its end.
     Closed(JoinHandle<Result<Ended>>),
@@ -70,11 +70,7 @@ impl Command {
     fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<Error> {
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         *end = match std::mem::replace(&mut *end, End::Ended(String::new())) {
-            End::Running(closed, keeper) => {
-                // Where it cannot be told any more it has ended.
-                let _ = closed.send(());
-                End::Closed(keeper)
-            }
+            End::Running(_, keeper) => End::Closed(keeper),
             other => other,
         };
         if let End::Closed(keeper) = &mut *end {

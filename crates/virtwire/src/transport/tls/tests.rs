@@ -182,7 +182,7 @@ async fn what_is_written_counts_once_the_socket_has_it() {
     })
     .await;
     // As much as goes without anybody reading.
-    let piece = packet(64 * 1024);
+    let piece = packet(50_000);
     let mut written = 0;
     loop {
         match tls.try_write(Outgoing::Bytes(&[IoSlice::new(&piece[written % piece.len()..])])) {
