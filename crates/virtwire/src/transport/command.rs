@@ -70,7 +70,10 @@ impl Command {
     fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<Error> {
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         *end = match std::mem::replace(&mut *end, End::Ended(String::new())) {
-            End::Running(_, keeper) => End::Closed(keeper),
+            End::Running(left, keeper) => {
+                drop(left);
+                End::Closed(keeper)
+            }
             other => other,
         };
         if let End::Closed(keeper) = &mut *end {
