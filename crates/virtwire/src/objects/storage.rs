@@ -65,10 +65,9 @@ object! {
     /// ```
     /// Much data goes better by a connection of its own, and to a file with the holes that it has:
     /// ```no_run
-    /// use virtwire::Connection;
     /// use virtwire::flags::StorageVolDownloadFlags;
     /// # async fn example(volume: virtwire::StorageVol) -> Result<(), Box<dyn std::error::Error>> {
-    /// let bulk = Connection::open("qemu:///system").await?;
+    /// let bulk = volume.connection().open_another().await?;
     /// let stream = volume.on(&bulk).download(0, 0, StorageVolDownloadFlags::SPARSE_STREAM).await?;
     /// stream.receive_to_file(std::fs::File::create("disk.img")?).await?;
     /// # Ok(())
