@@ -107,7 +107,8 @@ impl Stream {
 }
 
 /// A copy between a stream and a file: runs when it is awaited, and gives what it has moved. No thread of the runtime
-/// waits for the disk meanwhile, and at most about 2 MiB are held.
+/// waits for the disk meanwhile, and at most about 2 MiB are held, beside what the connection keeps of a
+/// [stream](crate::Builder::stream_buffer).
 ///
 /// Dropping it gives up the stream; what the file has got by then stays there, and a read or write that has begun is
 /// ended in the background.
