@@ -4,6 +4,7 @@ use super::{
     Descriptor, HEADER_LEN, Header, LENGTH_LEN, MAX_DESCRIPTORS, MAX_LEN, MIN_LEN, Packet, has_descriptors,
 };
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use bytes::{Buf, BytesMut};
 
 /// Why bytes cannot be cut into packets. What follows cannot be told apart any more: the connection is lost.
@@ -98,12 +99,18 @@ pub fn cut(
     }
     let mut payload = bytes.split_to(front.len).freeze();
     payload.advance(LENGTH_LEN);
-    let header = Header::take(&payload.split_to(HEADER_LEN));
+    let header = Header::take(&payload[..HEADER_LEN]);
+    payload.advance(HEADER_LEN);
     if has_descriptors(header.packet_type) {
         payload.advance(4);
     }
-    bytes.advance(front.descriptors);
-    Ok(Some(Packet { header, payload, descriptors: descriptors.drain(..front.descriptors).collect() }))
+    let descriptors = if front.descriptors == 0 {
+        Vec::new()
+    } else {
+        bytes.advance(front.descriptors);
+        descriptors.drain(..front.descriptors).collect()
+    };
+    Ok(Some(Packet { header, payload, descriptors }))
 }
 
 /// How many bytes are missing at least before [`cut`] can give a packet: what a reader that knows nothing else

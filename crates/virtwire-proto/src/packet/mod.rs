@@ -95,13 +95,22 @@ impl Header {
             && self.procedure == procedure.number
     }
 
-    fn put(&self, buffer: &mut BytesMut) {
-        buffer.put_u32(self.program);
-        buffer.put_u32(self.version);
-        buffer.put_i32(self.procedure);
-        buffer.put_i32(self.packet_type.0);
-        buffer.put_u32(self.serial.0);
-        buffer.put_i32(self.status.0);
+    /// Appends it behind a packet's length word.
+    fn put(&self, buffer: &mut BytesMut, length: u32) {
+        let words = [
+            length,
+            self.program,
+            self.version,
+            self.procedure as u32,
+            self.packet_type.0 as u32,
+            self.serial.0,
+            self.status.0 as u32,
+        ];
+        let mut bytes = [0; MIN_LEN];
+        for (place, word) in bytes.chunks_exact_mut(4).zip(words) {
+            place.copy_from_slice(&word.to_be_bytes());
+        }
+        buffer.extend_from_slice(&bytes);
     }
 
     fn take(mut bytes: &[u8]) -> Self {
@@ -187,8 +196,7 @@ fn put(
         return Err(PacketError::TooManyDescriptors { procedure, count: descriptors });
     }
     let start = buffer.len();
-    buffer.put_u32(0);
-    header.put(buffer);
+    header.put(buffer, 0);
     if has_descriptors(header.packet_type) {
         buffer.put_u32(descriptors as u32);
     }
@@ -281,8 +289,7 @@ pub fn put_event<E: Event>(buffer: &mut BytesMut, message: &E) -> Result<(), Pac
 /// A header that names no procedure that we know is answered too, as libvirtd does.
 pub fn put_error(buffer: &mut BytesMut, header: Header, error: &net::MessageError) {
     let start = buffer.len();
-    buffer.put_u32(0);
-    Header { status: Status::ERROR, ..header }.put(buffer);
+    Header { status: Status::ERROR, ..header }.put(buffer, 0);
     let payload = buffer.len();
     if error.encode(&mut Writer::new(buffer)).is_err() {
         // A text over its maximum cannot be sent: what kind of error it was still can.
@@ -315,7 +322,6 @@ pub fn put_head(
     if len > MAX_LEN {
         return Err(PacketError::TooLong { procedure, len });
     }
-    buffer.put_u32(len as u32);
-    header.put(buffer);
+    header.put(buffer, len as u32);
     Ok(())
 }
