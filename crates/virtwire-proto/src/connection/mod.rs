@@ -47,6 +47,7 @@ mod keepalive;
 mod link;
 mod outbox;
 mod security;
+mod serial_map;
 mod server;
 
 pub use client::{
@@ -55,6 +56,7 @@ pub use client::{
 pub use keepalive::Keepalive;
 pub use outbox::Transmit;
 pub use security::{SecurityError, SecurityLayer};
+pub use serial_map::SerialMap;
 pub use server::{
     Authentication, CallId, IncomingCall, ReplyError, SaslReply, Server, ServerConfig, ServerEvent,
     ServerStreamEvent,

@@ -2,12 +2,12 @@
 
 use super::streams::Stream;
 use super::{Client, ClientEvent};
-use crate::connection::{CloseReason, Time};
+use crate::connection::{CloseReason, SerialMap, Time};
 use crate::packet::{self, Descriptor, Header, Packet, PacketError, PacketType, Serial, Status};
 use crate::program::{Call, EventClass, Procedure, StreamDirection, net, remote};
 use crate::xdr::{DecodeError, from_bytes};
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 
@@ -88,7 +88,7 @@ struct Pending {
     /// Whether the server has it, or it still waits its turn.
     sent: bool,
     /// Packets of the stream that it opens which overtook its reply.
-    early: Early,
+    early: Option<Box<Early>>,
 }
 
 /// Packets of a stream that arrived before the reply to the call that opens it: libvirtd's thread that reads
@@ -101,12 +101,6 @@ pub(super) enum Early {
     },
     /// More came than is kept.
     Overrun,
-}
-
-impl Early {
-    fn none() -> Self {
-        Self::Kept { packets: Vec::new(), bytes: 0 }
-    }
 }
 
 /// A call that waits its turn.
@@ -123,7 +117,7 @@ pub(super) struct Calls {
     max_early_bytes: usize,
     in_flight: usize,
     pub(super) last_serial: u32,
-    pending: BTreeMap<Serial, Pending>,
+    pending: SerialMap<Pending>,
     waiting: VecDeque<Waiting>,
     /// Calls that wait until the new link is open.
     held: VecDeque<Waiting>,
@@ -151,7 +145,7 @@ impl Calls {
             max_early_bytes,
             in_flight: 0,
             last_serial: 0,
-            pending: BTreeMap::new(),
+            pending: SerialMap::new(),
             waiting: VecDeque::new(),
             held: VecDeque::new(),
             holding: false,
@@ -184,10 +178,11 @@ impl Calls {
         {
             return;
         }
-        if let Early::Kept { packets, bytes } = &mut call.early {
+        let early = call.early.get_or_insert_with(|| Box::new(Early::Kept { packets: Vec::new(), bytes: 0 }));
+        if let Early::Kept { packets, bytes } = &mut **early {
             *bytes += packet::MIN_LEN + packet.payload.len();
             if *bytes > self.max_early_bytes {
-                call.early = Early::Overrun;
+                **early = Early::Overrun;
             } else {
                 packets.push(packet);
             }
@@ -422,7 +417,7 @@ impl Client {
         if let Some(deadline) = deadline {
             self.calls.deadlines.insert((deadline, serial));
         }
-        let call = Pending { procedure, wanted: true, registers, deadline, sent, early: Early::none() };
+        let call = Pending { procedure, wanted: true, registers, deadline, sent, early: None };
         self.calls.pending.insert(serial, call);
         Ok(serial)
     }
@@ -487,7 +482,7 @@ impl Client {
         let Some(mut call) = self.calls.remove(serial) else { return };
         self.calls.in_flight -= 1;
         let wanted = call.wanted;
-        let early = core::mem::replace(&mut call.early, Early::none());
+        let early = call.early.take();
         let result = self.settle(call, packet);
         let registered = self.subscriptions.contains(serial);
         if wanted {
@@ -496,8 +491,10 @@ impl Client {
         if registered {
             self.subscriptions.replay(serial, &mut self.events);
         }
-        if self.streams.contains(serial) {
-            self.take_early(serial, early);
+        if let Some(early) = early
+            && self.streams.contains(serial)
+        {
+            self.take_early(serial, *early);
         }
         self.subscriptions.registrations.answered(serial);
         self.send_held();
