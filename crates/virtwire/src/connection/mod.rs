@@ -267,16 +267,12 @@ impl Connection {
         options: CallOptions,
     ) -> Result<RawReply> {
         let CallOptions { timeout, descriptors, .. } = self.with_timeout(options);
-        let reply = self.handle.shared.call(|client, now| {
+        let reply = self.handle.shared.call(timeout.is_some(), |client, now| {
             let options = connection::CallOptions { deadline: timeout.map(|after| now + after), descriptors };
             client.call_raw(procedure, payload, options, now)
         });
-        let reply = match reply {
-            Ok(pending) => pending.await,
-            Err(error) => Err(error),
-        };
         let Reply { payload, descriptors, .. } =
-            reply.map_err(|error| Error::from_call(procedure, error, timeout))?;
+            reply.await.map_err(|error| Error::from_call(procedure, error, timeout))?;
         Ok(RawReply { payload, descriptors })
     }
 
@@ -401,7 +397,7 @@ impl Shared {
         options: CallOptions,
     ) -> Result<(C::Ret, Vec<Descriptor>)> {
         let CallOptions { timeout, descriptors, ahead } = options;
-        let pending = self.call(|client, now| {
+        let reply = self.call(timeout.is_some(), |client, now| {
             let options = connection::CallOptions { deadline: timeout.map(|after| now + after), descriptors };
             if ahead {
                 client.ahead(|client| client.call_with(args, options, now))
@@ -409,12 +405,8 @@ impl Shared {
                 client.call_with(args, options, now)
             }
         });
-        let reply = match pending {
-            Ok(pending) => pending.await,
-            Err(error) => Err(error),
-        };
         let Reply { payload, descriptors, .. } =
-            reply.map_err(|error| Error::from_call(C::PROCEDURE, error, timeout))?;
+            reply.await.map_err(|error| Error::from_call(C::PROCEDURE, error, timeout))?;
         let ret = from_bytes(payload).map_err(|source| Error::malformed(C::PROCEDURE, source))?;
         Ok((ret, descriptors))
     }

@@ -2,7 +2,7 @@
 
 use super::{Shared, State};
 use crate::trace;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use tracing::Span;
@@ -42,19 +42,34 @@ impl State {
 }
 
 impl Shared {
-    /// Starts a call by `call`, which asks the state machine for it. What it sends is on its way, or in order behind
-    /// what is, when this returns.
-    pub(crate) fn call(
+    /// Makes a call by `call`, which asks the state machine for it, and waits for its answer. Only where it has a
+    /// deadline is it told the time.
+    pub(crate) async fn call(
         &self,
+        has_deadline: bool,
+        call: impl FnOnce(&mut Client, Time) -> Result<Serial, CallError>,
+    ) -> Result<Reply, CallError> {
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        self.start_call(waker, has_deadline, call)?.await
+    }
+
+    /// Starts a call on behalf of the task that `waker` wakes, and that polls next. What it sends is on its way, or in
+    /// order behind what is, when this returns.
+    fn start_call(
+        &self,
+        waker: Waker,
+        has_deadline: bool,
         call: impl FnOnce(&mut Client, Time) -> Result<Serial, CallError>,
     ) -> Result<PendingCall<'_>, CallError> {
-        let now = self.now();
+        let now = if has_deadline { self.now() } else { Time::START };
         let mut state = self.lock();
         let serial = call(&mut state.client, now)?;
         let procedure = if trace::calls() { state.client.procedure(serial) } else { None };
-        state.waiters.insert(serial, Waiter::default());
+        state.waiters.insert(serial, Waiter { waker: Some(waker), result: None });
         self.settle(state);
-        Ok(PendingCall::new(self, serial, procedure))
+        let mut pending = PendingCall::new(self, serial, procedure);
+        pending.registered = true;
+        Ok(pending)
     }
 }
 
@@ -63,6 +78,8 @@ impl Shared {
 pub(crate) struct PendingCall<'a> {
     shared: &'a Shared,
     serial: Serial,
+    /// Whether the task that polls next is registered already.
+    registered: bool,
     taken: bool,
     span: Span,
 }
@@ -70,7 +87,7 @@ pub(crate) struct PendingCall<'a> {
 impl<'a> PendingCall<'a> {
     /// The one that takes the answer from the slot that waits for it. The procedure is for whoever traces.
     pub(super) fn new(shared: &'a Shared, serial: Serial, procedure: Option<&'static Procedure>) -> Self {
-        Self { shared, serial, taken: false, span: trace::call(procedure, serial) }
+        Self { shared, serial, registered: false, taken: false, span: trace::call(procedure, serial) }
     }
 }
 
@@ -78,6 +95,10 @@ impl Future for PendingCall<'_> {
     type Output = Result<Reply, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if std::mem::take(&mut self.registered) {
+            // An answer that is there already has woken the task.
+            return Poll::Pending;
+        }
         let mut guard = self.shared.lock();
         let state = &mut *guard;
         let Some(waiter) = state.waiters.get_mut(&self.serial) else {

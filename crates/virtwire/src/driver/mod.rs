@@ -37,7 +37,9 @@ use subscriptions::{Queue, QueueId};
 use tokio::time::{Instant, Sleep};
 #[cfg(feature = "sasl")]
 use virtwire_proto::connection::SecurityLayer;
-use virtwire_proto::connection::{Client, ClientConfig, ClientEvent, CloseReason, Keepalive, Time};
+use virtwire_proto::connection::{
+    Client, ClientConfig, ClientEvent, CloseReason, Keepalive, SerialMap, Time,
+};
 use virtwire_proto::packet::Serial;
 
 /// How often the driver reads before it lets other tasks run.
@@ -57,7 +59,7 @@ pub(crate) struct Shared {
 
 struct State {
     client: Client,
-    waiters: BTreeMap<Serial, Waiter>,
+    waiters: SerialMap<Waiter>,
     /// How many calls are answered whose tasks have not run yet: they may have more to send.
     waking: usize,
     /// Which link this is, and what is to be done where it is lost.
@@ -115,7 +117,7 @@ impl Shared {
         let shared = Arc::new(Self {
             state: Mutex::new(State {
                 client: Client::new(config, Time::START),
-                waiters: BTreeMap::new(),
+                waiters: SerialMap::new(),
                 waking: 0,
                 links: Links::default(),
                 subscriptions: BTreeMap::new(),
