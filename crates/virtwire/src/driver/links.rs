@@ -141,6 +141,7 @@ impl State {
         self.transport = None;
         self.outgoing = None;
         self.blocked = false;
+        self.left_to_send = 0;
         self.unwritable = None;
         self.throttled = false;
         self.armed = None;

@@ -50,6 +50,9 @@ const HANGUP_CHECK: Duration = Duration::from_millis(500);
 const PROBE: Duration = Duration::from_secs(10);
 /// How often a caller's task writes for others before the driver's has to.
 const WRITES_A_TURN: usize = 4;
+/// How many calls of woken tasks go into one write. Each write costs the kernel's time and the peer's; but the peer
+/// works on what it has while the next are made.
+const CALLS_A_WRITE: usize = 16;
 
 /// A connection's state, shared by its handles and its driver.
 pub(crate) struct Shared {
@@ -64,6 +67,8 @@ struct State {
     waking: usize,
     /// Which link this is, and what is to be done where it is lost.
     links: Links,
+    /// How often something to be sent was left for such a task to send along.
+    left_to_send: usize,
     /// Which queue a registration's events go to.
     subscriptions: BTreeMap<Serial, QueueId>,
     queues: BTreeMap<QueueId, Queue>,
@@ -120,6 +125,7 @@ impl Shared {
                 waiters: SerialMap::new(),
                 waking: 0,
                 links: Links::default(),
+                left_to_send: 0,
                 subscriptions: BTreeMap::new(),
                 queues: BTreeMap::new(),
                 next_queue: 0,
@@ -221,8 +227,10 @@ impl Shared {
         {
             // Nothing to send, or nowhere to; or whoever writes now comes by again.
             drop(state);
-        } else if state.waking > 0 {
-            // Others run in a moment and may have more to send: one write for all.
+        } else if state.waking > 0 && state.left_to_send + 1 < CALLS_A_WRITE {
+            // Others run in a moment and may have more to send: one write for all. Where they do not, the driver
+            // writes.
+            state.left_to_send += 1;
             wakes.extend(state.driver.take());
             drop(state);
         } else {
@@ -239,6 +247,7 @@ impl Shared {
         };
         let link = state.links.current();
         for turn in 0.. {
+            state.left_to_send = 0;
             outgoing.fill(&mut state.client);
             if outgoing.is_empty() || turn == WRITES_A_TURN {
                 break;
@@ -439,6 +448,8 @@ struct Driver {
     timer: Pin<Box<Sleep>>,
     /// What the driver's task writes. `None` while it has nothing to write.
     outgoing: Option<Outgoing>,
+    /// Whether the last turn left it to woken tasks to write.
+    waits_for_woken: bool,
     /// Whether the transport may hold back something that was written.
     unflushed: bool,
     /// When to read next, where reading is slowed down.
@@ -462,6 +473,7 @@ impl Driver {
             incoming: Incoming::new(),
             timer,
             outgoing: None,
+            waits_for_woken: false,
             unflushed: false,
             pause: None,
             probe: None,
@@ -478,9 +490,17 @@ impl Driver {
             if state.links.current() != self.link {
                 return;
             }
+            if state.waking > 0 && state.left_to_send > 0 && !self.waits_for_woken {
+                // Woken in front of those that were left to send. They get one turn.
+                self.waits_for_woken = true;
+                cx.waker().wake_by_ref();
+                return;
+            }
+            self.waits_for_woken = false;
             let Some(mut outgoing) = self.outgoing.take().or_else(|| state.outgoing.take()) else {
                 return;
             };
+            state.left_to_send = 0;
             outgoing.fill(&mut state.client);
             state.deliver(&mut self.wakes);
             if state.links.current() != self.link {
