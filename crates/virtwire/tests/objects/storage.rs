@@ -114,5 +114,18 @@ pub(crate) async fn run_secrets(log: &Log, connection: &Connection) -> Result<()
     assert_eq!(run!(log, secret.value())?, &b"\x00\xffkey"[..]);
     assert!(run!(log, secret.xml_desc())?.to_string().contains("virtwire"));
     run!(log, secret.undefine())?;
+    for (usage, name, element) in [
+        (SecretUsageType::VOLUME, "volume", "volume"),
+        (SecretUsageType::ISCSI, "iscsi", "target"),
+        (SecretUsageType::TLS, "tls", "name"),
+        (SecretUsageType::VTPM, "vtpm", "name"),
+    ] {
+        let id = format!("/of/{name}");
+        let xml = format!("<secret><usage type='{name}'><{element}>{id}</{element}></usage></secret>");
+        let secret = connection.secret_define_xml(xml, SecretDefineFlags::empty()).await?;
+        assert_eq!((secret.usage_type(), &*secret.usage_id().to_string()), (usage, &*id));
+        assert_eq!(connection.secret_lookup_by_usage(usage, id).await?, secret);
+        secret.undefine().await?;
+    }
     Ok(())
 }
