@@ -371,8 +371,7 @@ impl Client {
             self.calls.deadlines.insert((deadline, serial));
         }
         let registers = Some(class);
-        let call =
-            Pending { procedure, wanted: true, registers, deadline, sent: false, early: Early::none() };
+        let call = Pending { procedure, wanted: true, registers, deadline, sent: false, early: None };
         self.calls.pending.insert(serial, call);
         Ok(Waiting { serial, packet: packet.freeze(), descriptors })
     }
