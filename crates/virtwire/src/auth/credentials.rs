@@ -56,6 +56,11 @@ impl Credentials {
     }
 
     /// Sets the user name (VIR_CRED_AUTHNAME).
+    ///
+    /// ```
+    /// let credentials = virtwire::Credentials::from_password("secret").user("fred");
+    /// assert_eq!(credentials.name(), Some("fred"));
+    /// ```
     #[doc(alias = "VIR_CRED_AUTHNAME")]
     #[must_use]
     pub fn user(mut self, name: impl Into<String>) -> Self {
@@ -141,7 +146,8 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// What a program is asked when a daemon wants to know who it is.
+/// What a program is asked when a daemon wants to know who it is: see
+/// [`Builder::ask_credentials`](crate::Builder::ask_credentials), which has an example.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CredentialRequest {
