@@ -52,14 +52,16 @@ impl Notes {
 
     /// Waits until a line has all of these words, and gives what there was up to it.
     async fn until(&self, words: &[&str]) -> Vec<String> {
+        let taken = || {
+            let mut lines = self.lines.lock().unwrap();
+            let at = lines.iter().position(|line| words.iter().all(|word| line.contains(word)))?;
+            Some(lines.drain(..=at).collect())
+        };
         let found = async {
             loop {
-                let mut lines = self.lines.lock().unwrap();
-                let fits = |line: &String| words.iter().all(|word| line.contains(word));
-                if let Some(at) = lines.iter().position(fits) {
-                    return lines.drain(..=at).collect();
+                if let Some(lines) = taken() {
+                    return lines;
                 }
-                drop(lines);
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };

@@ -26,8 +26,15 @@ use virtwire::{Builder, Connection};
 /// The names by which hypervisors were opened.
 type Names = Arc<std::sync::Mutex<Vec<String>>>;
 
-/// Bytes that are sent behind what the server's side has to send.
-type Injected = Arc<std::sync::Mutex<Vec<u8>>>;
+/// What the test and the peer's task share.
+#[derive(Default)]
+struct Reins {
+    frozen: AtomicBool,
+    /// Bytes that are sent behind what the server's side has to send.
+    injected: std::sync::Mutex<Vec<u8>>,
+    unsent: AtomicUsize,
+    names: Names,
+}
 
 type Command = Box<dyn FnOnce(&mut Server) + Send>;
 
@@ -35,9 +42,7 @@ type Command = Box<dyn FnOnce(&mut Server) + Send>;
 pub(crate) struct Peer {
     commands: mpsc::UnboundedSender<Command>,
     events: mpsc::UnboundedReceiver<ServerEvent>,
-    frozen: Arc<AtomicBool>,
-    injected: Injected,
-    unsent: Arc<AtomicUsize>,
+    reins: Arc<Reins>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -79,20 +84,9 @@ impl Peer {
     fn start_with(socket: UnixStream, authentication: Authentication, names: Names) -> Self {
         let (commands, commanded) = mpsc::unbounded_channel();
         let (happened, events) = mpsc::unbounded_channel();
-        let frozen = Arc::new(AtomicBool::new(false));
-        let injected = Injected::default();
-        let unsent = Arc::new(AtomicUsize::new(0));
-        let task = tokio::spawn(serve(
-            socket,
-            authentication,
-            commanded,
-            happened,
-            Arc::clone(&frozen),
-            Arc::clone(&injected),
-            Arc::clone(&unsent),
-            names,
-        ));
-        Self { commands, events, frozen, injected, unsent, task }
+        let reins = Arc::new(Reins { names, ..Reins::default() });
+        let task = tokio::spawn(serve(socket, authentication, commanded, happened, Arc::clone(&reins)));
+        Self { commands, events, reins, task }
     }
 
     /// What happens next, beside the opening.
@@ -148,16 +142,16 @@ impl Peer {
 
     /// How many bytes wait to be written.
     pub(crate) fn unsent(&self) -> usize {
-        self.unsent.load(Ordering::SeqCst)
+        self.reins.unsent.load(Ordering::SeqCst)
     }
 
     /// Stops reading and answering, with the socket open.
     pub(crate) async fn freeze(&self) {
         let (stopped, wait) = oneshot::channel();
-        let frozen = Arc::clone(&self.frozen);
+        let reins = Arc::clone(&self.reins);
         // By the command itself: set before, it could keep the server from coming to the command.
         let command: Command = Box::new(move |_| {
-            frozen.store(true, Ordering::SeqCst);
+            reins.frozen.store(true, Ordering::SeqCst);
             stopped.send(()).ok();
         });
         self.commands.send(command).expect("the server is there");
@@ -183,7 +177,7 @@ impl Peer {
     }
 
     fn send_raw(&self, bytes: &[u8]) {
-        self.injected.lock().unwrap().extend_from_slice(bytes);
+        self.reins.injected.lock().unwrap().extend_from_slice(bytes);
         self.commands.send(Box::new(|_| {})).expect("the server is there");
     }
 
@@ -199,10 +193,7 @@ async fn serve(
     authentication: Authentication,
     mut commands: mpsc::UnboundedReceiver<Command>,
     happened: mpsc::UnboundedSender<ServerEvent>,
-    frozen: Arc<AtomicBool>,
-    injected: Injected,
-    unsent: Arc<AtomicUsize>,
-    names: Names,
+    reins: Arc<Reins>,
 ) {
     let config = ServerConfig::new(&[&remote::PROGRAM, &qemu::PROGRAM])
         .max_client_requests(10_000)
@@ -213,7 +204,7 @@ async fn serve(
     let mut out: VecDeque<u8> = VecDeque::new();
     loop {
         while let Some(event) = server.event() {
-            if let Some(event) = opening(&mut server, event, &names) {
+            if let Some(event) = opening(&mut server, event, &reins.names) {
                 let closed = matches!(event, ServerEvent::Closed { .. });
                 happened.send(event).ok();
                 if closed {
@@ -227,8 +218,8 @@ async fn serve(
                 Transmit::Descriptor(_) => panic!("this server sends no descriptors"),
             }
         }
-        out.extend(injected.lock().unwrap().drain(..));
-        unsent.store(out.len(), Ordering::SeqCst);
+        out.extend(reins.injected.lock().unwrap().drain(..));
+        reins.unsent.store(out.len(), Ordering::SeqCst);
         let pending = out.make_contiguous();
         tokio::select! {
             read = reading.read_buf(&mut bytes) => match read {
@@ -246,7 +237,7 @@ async fn serve(
                 None => return,
             },
         }
-        if frozen.load(Ordering::SeqCst) {
+        if reins.frozen.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
     }
