@@ -71,8 +71,7 @@ async fn limits(log: &Log, guest: &Domain) -> Result<(), Failed> {
         .with(names::bandwidth::OUT_AVERAGE, 500_u32);
     run!(log, guest.set_interface_parameters("vwguest", params, live)).ok();
     run!(log, guest.interface_parameters("vwguest", live))?;
-    let threshold = run!(log, guest.set_block_threshold("vda", 4096))?;
-    let () = threshold;
+    run!(log, guest.set_block_threshold("vda", 4096))?;
     let resized = 2 << 20;
     run!(log, guest.block_resize("vda", resized, DomainBlockResizeFlags::BYTES))?;
     assert_eq!(guest.block_info("vda").await?.capacity, resized);
