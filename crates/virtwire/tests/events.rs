@@ -25,7 +25,8 @@ async fn subscribe(
 ) -> Subscription<DomainEvent> {
     let subscribing = tokio::spawn({
         let connection = connection.clone();
-        async move { connection.domain_events(DomainEventId::LIFECYCLE).await }
+        // Each of another kind: equal ones would share one registration.
+        async move { connection.domain_events(DomainEventId(callback_id)).await }
     });
     let id = peer.call_of::<Register>().await.id;
     peer.with(move |server| {

@@ -375,7 +375,7 @@ async fn a_subscription_that_is_dropped_while_it_is_registered_again_is_undone()
 async fn a_registration_that_is_refused_now_ends_its_subscription_alone() {
     let (connection, mut peer, mut host) = host(builder().reconnect(quick())).await;
     let mut refused = subscription(&connection, &mut peer, DomainEventId::LIFECYCLE, 1).await;
-    let mut admitted = subscription(&connection, &mut peer, DomainEventId::LIFECYCLE, 2).await;
+    let mut admitted = subscription(&connection, &mut peer, DomainEventId::REBOOT, 2).await;
     emit(&peer, 1, 9).await;
     answer_one(&connection, &mut peer).await;
     peer.die().await;
@@ -584,7 +584,7 @@ async fn a_daemon_that_hangs_while_it_is_opened_again_is_left() {
 async fn a_new_link_that_is_lost_while_it_is_opened_is_not_the_last() {
     let (connection, mut peer, mut host) = host(builder().reconnect(quick())).await;
     let mut events = subscription(&connection, &mut peer, DomainEventId::LIFECYCLE, 1).await;
-    let mut other = subscription(&connection, &mut peer, DomainEventId::LIFECYCLE, 2).await;
+    let mut other = subscription(&connection, &mut peer, DomainEventId::REBOOT, 2).await;
     peer.die().await;
     let call = ask(&connection);
     // One of two registrations is answered, with an event, then it dies.
