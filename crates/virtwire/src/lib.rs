@@ -24,6 +24,7 @@
 //!   a screenshot.
 //! - [`Error`] is what does not work, in one family.
 //! - [`blocking`] is all of this for programs without a runtime.
+//! - [`from_c`] says where libvirt's C library's functions and types are here.
 //! - [`proto`] is what the bytes mean: procedures, enums, flags, without I/O.
 //!
 //! It runs on tokio: a connection is opened in a runtime, with its I/O and time enabled, and lives as long as that
@@ -117,6 +118,7 @@ mod connection;
 mod driver;
 mod error;
 mod events;
+pub mod from_c;
 mod objects;
 mod stream;
 mod trace;

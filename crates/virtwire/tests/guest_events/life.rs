@@ -41,7 +41,7 @@ pub(crate) async fn begins(scene: &mut Scene<'_>) -> Result<(), Failed> {
         watch.wants("channel", channel(DomainEventChannelLifecycleState::CONNECTED)).await?;
     }
     let (kind, live) = (DomainMetadataType::DESCRIPTION, DomainModificationImpact::LIVE);
-    scene.domain.set_metadata(kind, Some("A guest".into()), None, None, live).await?;
+    scene.domain.set_metadata(kind, "A guest", None, None, live).await?;
     let told = watch.wants("metadata", |event| match event {
         DomainEvent::MetadataChange { kind, uri, .. } => Some((*kind, uri.clone())),
         _ => None,

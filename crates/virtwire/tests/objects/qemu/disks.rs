@@ -62,7 +62,7 @@ async fn limits(log: &Log, guest: &Domain) -> Result<(), Failed> {
         .with(names::block_io_tune::TOTAL_BYTES_SEC, 1_000_000_u64)
         .with(names::block_io_tune::GROUP_NAME, "ours");
     run!(log, guest.set_block_io_tune("vda", params, live))?;
-    let params = run!(log, guest.block_io_tune(Some("vda".into()), live))?;
+    let params = run!(log, guest.block_io_tune("vda", live))?;
     assert_eq!(params.get_as::<u64>(names::block_io_tune::TOTAL_BYTES_SEC)?, Some(1_000_000), "{params:?}");
     assert_eq!(params.get_as::<&str>(names::block_io_tune::GROUP_NAME)?, Some("ours"), "{params:?}");
 

@@ -12,7 +12,7 @@ pub(super) async fn run(log: &Log, connection: &Connection) -> Result<(), Failed
     let connection = connection.clone();
     assert_eq!(run!(log, connection.hypervisor_type())?, "QEMU");
     assert!(run!(log, connection.version())?.major >= 7);
-    assert!(run!(log, connection.max_vcpus(Some("qemu".into())))? > 1);
+    assert!(run!(log, connection.max_vcpus("qemu"))? > 1);
     assert!(run!(log, connection.capabilities())?.to_string().contains("<domain type='qemu'/>"));
     let node = run!(log, connection.node_info())?;
     assert!(node.memory > 0 && node.cpus > 0, "{node:?}");
@@ -51,18 +51,16 @@ async fn models(log: &Log, connection: &Connection) -> Result<(), Failed> {
     let connection = connection.clone();
     assert!(run!(log, connection.cpu_model_names("x86_64"))?.iter().any(|name| *name == "qemu64"));
     let none = GetDomainCapabilitiesFlags::empty();
-    let xml = run!(log, connection.domain_capabilities(None, None, None, Some("qemu".into()), none))?;
+    let xml = run!(log, connection.domain_capabilities(None, None, None, "qemu", none))?;
     assert!(xml.to_string().contains("<domainCapabilities>"), "{xml}");
     let cpu = "<cpu mode='custom' match='exact'><model>qemu64</model></cpu>";
     let compare = CompareCpuFlags::empty();
     run!(log, connection.compare_cpu("<cpu><arch>x86_64</arch><model>qemu64</model></cpu>", compare)).ok();
-    let compared =
-        run!(log, connection.compare_hypervisor_cpu(None, None, None, Some("qemu".into()), cpu, compare))?;
+    let compared = run!(log, connection.compare_hypervisor_cpu(None, None, None, "qemu", cpu, compare))?;
     assert_ne!(compared, CpuCompareResult::ERROR);
     let baseline = BaselineCpuFlags::empty();
     let cpus = ["<cpu><arch>x86_64</arch><model>qemu64</model></cpu>"; 2];
-    let xml =
-        run!(log, connection.baseline_hypervisor_cpu(None, None, None, Some("qemu".into()), cpus, baseline))?;
+    let xml = run!(log, connection.baseline_hypervisor_cpu(None, None, None, "qemu", cpus, baseline))?;
     assert!(xml.to_string().contains("<model"), "{xml}");
     run!(log, connection.baseline_cpu(cpus, baseline)).ok();
     run!(log, connection.domain_qemu_attach(1)).ok();

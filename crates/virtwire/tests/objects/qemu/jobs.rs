@@ -43,7 +43,7 @@ async fn snapshots(log: &Log, guest: &Domain) -> Result<(), Failed> {
     assert_eq!(run!(log, second.parent())?, first);
     assert_eq!(run!(log, first.num_children(list))?, 1);
     assert_eq!(run!(log, first.list_children_names(list))?, ["second"]);
-    assert_eq!(run!(log, first.list_all_children(list))?, [second.clone()]);
+    assert_eq!(run!(log, first.list_all_children(list))?, std::slice::from_ref(&second));
     let shown = run!(log, first.xml_desc(DomainSnapshotXmlFlags::empty()))?.to_string();
     assert!(shown.contains("<memory snapshot='internal'/>"), "{shown}");
     assert!(run!(log, second.is_current())? && run!(log, first.has_metadata())?);

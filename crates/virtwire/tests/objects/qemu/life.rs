@@ -52,10 +52,10 @@ async fn defined(log: &Log, connection: &Connection, first: &Domain) -> Result<(
     }
     let config = DomainModificationImpact::CONFIG;
     let title = DomainMetadataType::TITLE;
-    run!(log, first.set_metadata(title, Some("A title".into()), None, None, config))?;
+    run!(log, first.set_metadata(title, "A title", None, None, config))?;
     assert_eq!(run!(log, first.metadata(title, None, config))?, "A title");
-    let (element, uri) = (DomainMetadataType::ELEMENT, Some("urn:virtwire".into()));
-    first.set_metadata(element, Some("<own/>".into()), Some("vw".into()), uri.clone(), config).await?;
+    let (element, uri) = (DomainMetadataType::ELEMENT, "urn:virtwire");
+    first.set_metadata(element, "<own/>", "vw", uri, config).await?;
     let metadata = first.metadata(element, uri, config).await?.to_string();
     assert!(metadata.contains("own"), "{metadata}");
     run!(log, first.set_max_memory(48 << 10))?;

@@ -41,8 +41,7 @@ pub(super) async fn run(log: &Log, host: &Host) -> Result<(), Failed> {
 }
 
 async fn channel(log: &Log, guest: &Domain) -> Result<(), Failed> {
-    let mut channel =
-        run!(log, guest.open_channel(Some("virtwire.echo".into()), DomainChannelFlags::empty()))?;
+    let mut channel = run!(log, guest.open_channel("virtwire.echo", DomainChannelFlags::empty()))?;
     // More than the guest takes at once.
     let sent: Vec<u8> = (0..1000_u32).map(|n| (n % 251) as u8).collect();
     channel.send(sent.clone()).await?;
