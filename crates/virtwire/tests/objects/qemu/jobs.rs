@@ -64,7 +64,7 @@ async fn checkpoints(log: &Log, host: &Host, guest: &Domain) -> Result<(), Faile
     assert_eq!(run!(log, guest.list_all_checkpoints(list))?.len(), 2);
     assert_eq!(run!(log, guest.checkpoint_lookup_by_name("second"))?, second);
     assert_eq!(run!(log, second.parent())?, first);
-    assert_eq!(run!(log, first.list_all_children(list))?, [second.clone()]);
+    assert_eq!(run!(log, first.list_all_children(list))?, std::slice::from_ref(&second));
     let shown = run!(log, first.xml_desc(DomainCheckpointXmlFlags::empty()))?.to_string();
     assert!(shown.contains("checkpoint='bitmap'"), "{shown}");
 

@@ -117,7 +117,7 @@ async fn bindings(log: &Log, filters: &Connection) -> Result<(), Failed> {
 async fn leases(log: &Log, network: &Network, guest: &Domain) -> Result<(), Failed> {
     let (network, guest) = (network.clone(), guest.clone());
     let lease = until("the guest has an address", async || {
-        Ok(run!(log, network.dhcp_leases(Some(MAC.into())))?.into_iter().next())
+        Ok(run!(log, network.dhcp_leases(Some(MAC)))?.into_iter().next())
     })
     .await?;
     let address = lease.address.to_string();
