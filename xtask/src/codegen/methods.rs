@@ -1,6 +1,7 @@
 //! The client's methods: one for each procedure that is regular, on the object that it belongs to.
 
 mod argument;
+mod documentation;
 mod result;
 
 use super::model::{Model, Type, args_name, type_name};
@@ -338,90 +339,6 @@ impl<'a> Subject<'a> {
         Ok(words.join("_"))
     }
 
-    fn doc(&self) -> Result<String> {
-        let mut doc = String::new();
-        for paragraph in self.entry.doc.trim().split("\n\n") {
-            paragraph_of(&mut doc, paragraph);
-        }
-        let mut facts = Vec::new();
-        let older = self.entry.plain.as_deref().map(|name| self.older(name)).transpose()?;
-        match (older.and_then(|of| of.since.as_ref()), &self.procedure.since) {
-            (Some(older), Some(since)) => {
-                facts.push(format!("Since libvirt {older}, with all that it takes since {since}."));
-            }
-            (None, Some(since)) => facts.push(format!("Since libvirt {since}.")),
-            _ => {}
-        }
-        let code = |list: &[String]| list.iter().map(|of| format!("`{of}`")).collect::<Vec<_>>().join(", ");
-        let mut acl = self.procedure.acl.clone();
-        for older in older.iter().flat_map(|of| &of.acl).filter(|of| !self.procedure.acl.contains(of)) {
-            acl.push(older.clone());
-        }
-        if acl.iter().any(|acl| acl != "none") {
-            facts.push(format!("Permissions: {}.", code(&acl)));
-        }
-        if !self.procedure.acl_filter.is_empty() {
-            facts.push(format!("Filtered by: {}.", code(&self.procedure.acl_filter)));
-        }
-        if !facts.is_empty() {
-            paragraph_of(&mut doc, &facts.join(" "));
-        }
-        let of = if self.program.name == "admin" { "AdminConnection" } else { "Connection" };
-        let more = self.entry.errors.as_ref().map_or_else(String::new, |more| format!("; {more}"));
-        paragraph_of(&mut doc, "# Errors");
-        lines_of(&mut doc, &format!("As [`{of}::call`](crate::{of}::call){more}."));
-        if let Some(example) = &self.entry.example {
-            doc.push_str(&self.example(example)?);
-        }
-        for function in
-            [older, Some(self.procedure)].into_iter().flatten().filter_map(|of| of.c_name.as_ref())
-        {
-            let _ = writeln!(doc, "#[doc(alias = {function:?})]");
-        }
-        Ok(doc)
-    }
-
-    /// The example, as documentation: in a function that has the object, or in a program that opens the embedded
-    /// hypervisor's default node and takes the object from there.
-    fn example(&self, statements: &str) -> Result<String> {
-        let mut out = "///\n/// # Examples\n".to_owned();
-        let mut lines = Vec::new();
-        let (uses, statements): (Vec<_>, Vec<_>) =
-            statements.trim().lines().partition(|line| line.starts_with("use "));
-        lines.extend(uses.iter().map(|line| (*line).to_owned()));
-        if self.entry.runs {
-            // rustfmt leaves attributes alone, and there is no feature to ask in a comment.
-            out.push_str("#[cfg_attr(all(unix, feature = \"embedded\"), doc = \"```\")]\n");
-            out.push_str("#[cfg_attr(not(all(unix, feature = \"embedded\")), doc = \"```no_run\")]\n");
-            lines.push("# #[tokio::main(flavor = \"current_thread\")]".to_owned());
-            lines.push("# async fn main() -> virtwire::Result<()> {".to_owned());
-            lines.push(
-                "# let connection = virtwire::Connection::open(\"test:///default\").await?;".to_owned(),
-            );
-            match self.object.name {
-                "Connection" => {}
-                "Domain" => {
-                    lines
-                        .push("# let domain = connection.domain_lookup_by_name(\"test\").await?;".to_owned());
-                }
-                other => bail!("the embedded hypervisor has no {other}"),
-            }
-        } else {
-            out.push_str("/// ```no_run\n");
-            let variable = if self.object.maker.is_empty() { "connection" } else { self.object.maker };
-            lines.push(format!(
-                "# async fn example({variable}: virtwire::{}) -> virtwire::Result<()> {{",
-                self.object.name
-            ));
-        }
-        lines.extend(statements.iter().map(|line| (*line).to_owned()));
-        lines.extend(["# Ok(())", "# }", "```"].map(str::to_owned));
-        for line in lines {
-            let _ = writeln!(out, "/// {line}");
-        }
-        Ok(out)
-    }
-
     /// What the procedure takes, and where the method has it from.
     fn arguments(&self, procedure: &'a Procedure) -> Result<Vec<Argument<'a>>> {
         let mut arguments = Vec::new();
@@ -479,29 +396,6 @@ fn fields<'a>(model: &Model, program: &'a Program, name: Option<&str>) -> Result
         Some(name) => model.fields(program, name),
         None => Ok(Vec::new()),
     }
-}
-
-/// Writes a paragraph of documentation, behind an empty line where there is something before it.
-fn paragraph_of(doc: &mut String, text: &str) {
-    if !doc.is_empty() {
-        doc.push_str("///\n");
-    }
-    lines_of(doc, text);
-}
-
-/// Writes lines of documentation that fit into the file's width.
-fn lines_of(doc: &mut String, text: &str) {
-    const WIDTH: usize = 110 - "    ///".len();
-    let mut line = String::new();
-    for word in text.split_whitespace() {
-        if !line.is_empty() && line.len() + 1 + word.len() > WIDTH {
-            let _ = writeln!(doc, "///{line}");
-            line.clear();
-        }
-        line.push(' ');
-        line.push_str(word);
-    }
-    let _ = writeln!(doc, "///{line}");
 }
 
 /// A mistake in `protocol/methods.toml`.

@@ -1,9 +1,10 @@
 //! Jobs that run on a domain or on one of its disks.
 
 use std::time::Duration;
-use virtwire_proto::enums::{DomainBlockJobType, DomainJobType};
+use virtwire_proto::enums::{DomainBlockJobType, DomainJobOperation, DomainJobType};
+use virtwire_proto::names::job;
 use virtwire_proto::program::remote;
-use virtwire_proto::typed_params::TypedParams;
+use virtwire_proto::typed_params::{TypedParams, TypedParamsExt};
 
 /// How far a domain's job is (virDomainJobInfo). Amounts are in bytes.
 #[doc(alias = "virDomainJobInfo")]
@@ -60,6 +61,14 @@ pub struct DomainJobStats {
     pub params: TypedParams,
 }
 
+impl DomainJobStats {
+    /// What the job does, where the daemon says it: those since libvirt 3.3.0.
+    #[must_use]
+    pub fn operation(&self) -> Option<DomainJobOperation> {
+        self.params.get_as(job::OPERATION).ok().flatten().map(DomainJobOperation)
+    }
+}
+
 impl From<remote::DomainGetJobStatsRet> for DomainJobStats {
     fn from(stats: remote::DomainGetJobStatsRet) -> Self {
         Self { kind: DomainJobType(stats.type_), params: stats.params.into() }
@@ -79,4 +88,20 @@ pub struct DomainBlockJobInfo {
     pub current: u64,
     /// Where it ends, in the same units. A copy that has reached its end goes on with what is written meanwhile.
     pub end: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operation_where_it_is_said() {
+        let stats = |params: TypedParams| {
+            DomainJobStats::from(remote::DomainGetJobStatsRet { type_: 1, params: params.into() })
+        };
+        let params = TypedParams::new().with(job::OPERATION, DomainJobOperation::SAVE.0);
+        assert_eq!(stats(params).operation(), Some(DomainJobOperation::SAVE));
+        assert_eq!(stats(TypedParams::new().with(job::OPERATION, "save")).operation(), None);
+        assert_eq!(stats(TypedParams::new()).operation(), None);
+    }
 }
