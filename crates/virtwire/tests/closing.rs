@@ -302,7 +302,8 @@ async fn a_frozen_peer_is_seen_while_a_stalled_stream_pauses_the_connection() {
         assert!(peer.unsent() > 0, "it is not read as fast as it comes");
         peer.freeze().await;
         let frozen = tokio::time::Instant::now();
-        let reason = waiting.await.unwrap();
+        let seen = tokio::time::timeout(Duration::from_secs(3600), waiting).await;
+        let reason = seen.expect("it is seen at some time").unwrap();
         assert!(matches!(reason, CloseReason::Keepalive { unanswered: 5, .. }), "{reason:?}");
         assert!(frozen.elapsed() < Duration::from_secs(600), "{:?}", frozen.elapsed());
         drop(stalled);
