@@ -122,6 +122,8 @@ async fn goes_on_at_the_destination(hosts: &Hosts<'_>) -> Result<(), Failed> {
     let mut here = hosts.from.domain_events(DomainEventId::LIFECYCLE).await?;
     let mut there = hosts.to.domain_events(DomainEventId::LIFECYCLE).await?;
     let guest = hosts.guest("postcopy").await?;
+    // Else all of it may be there before the daemon looks, which then calls it an ordinary migration.
+    guest.migrate_set_max_speed(4, DomainMigrateMaxSpeedFlags::POSTCOPY).await?;
     let migrating = hosts.begin_slowly(&guest, F::POSTCOPY).await?;
     guest.migrate_start_post_copy().await?;
     migrating.await??;
