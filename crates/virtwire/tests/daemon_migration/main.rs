@@ -7,6 +7,7 @@ mod managed;
 mod peers;
 
 use std::process::ExitCode;
+use std::time::Duration;
 use virtwire_testbed::{Test, Tool};
 
 fn main() -> ExitCode {
@@ -18,5 +19,7 @@ fn main() -> ExitCode {
         Test::new("where_it_fails_the_guest_stays", failing::where_it_fails_the_guest_stays),
         Test::new("where_a_daemon_is_lost_one_guest_lives", failing::where_a_daemon_is_lost_one_guest_lives),
     ];
-    virtwire_testbed::run_tests(tests.into_iter().map(|test| test.needs(Tool::Qemu)).collect())
+    // Emulated guests are slow on a busy machine.
+    let limit = Duration::from_secs(400);
+    virtwire_testbed::run_tests(tests.into_iter().map(|test| test.needs(Tool::Qemu).limit(limit)).collect())
 }
