@@ -128,10 +128,8 @@ pub(crate) async fn are_full(scene: &mut Scene<'_>) -> Result<(), Failed> {
     );
     let pid = scene.daemon.pid().to_string();
     let mut enter = std::process::Command::new("nsenter");
-    enter.args(["--target", &pid, "--mount"]);
-    if scene.testbed.root().folder().is_some() {
-        enter.arg("--root");
-    }
+    // The root, too: this may be a chroot within that namespace.
+    enter.args(["--target", &pid, "--mount", "--root"]);
     run(enter.args(["--", "/bin/sh", "-c", &script]))?;
     let disk = folder.join("disk.qcow2");
     for (policy, action) in [
