@@ -11,6 +11,8 @@ use virtwire_proto::packet::{self, Descriptor};
 const LEAST: usize = 4 * 1024;
 /// The most that is asked for at once, unless a packet that is that long already goes on.
 const MOST: usize = 64 * 1024;
+/// The most that is made room for ahead, once a packet that is that long has come.
+const MOST_ROOM: usize = 512 * 1024;
 /// From how many missing bytes on the rest of a packet is read by itself.
 const LARGE: usize = 16 * 1024;
 
@@ -21,13 +23,15 @@ pub(super) struct Incoming {
     pub(super) descriptors: VecDeque<Descriptor>,
     /// How much to ask for: grows while reads fill it.
     ask: usize,
+    /// How much to make room for ahead of what arrives: no more than has arrived in one packet before.
+    room: usize,
     /// Whether the bytes are packets as they are, with no security layer around them.
     pub(super) plain: bool,
 }
 
 impl Incoming {
     pub(super) fn new() -> Self {
-        Self { bytes: BytesMut::new(), descriptors: VecDeque::new(), ask: LEAST, plain: true }
+        Self { bytes: BytesMut::new(), descriptors: VecDeque::new(), ask: LEAST, room: MOST, plain: true }
     }
 
     /// Reads once. Gives 0 where the peer has closed.
@@ -38,12 +42,16 @@ impl Incoming {
     ) -> Poll<Result<usize>> {
         let want = self.want();
         let read = transport.poll_read(cx, &mut self.bytes, &mut self.descriptors, want);
-        if let (Poll::Ready(Ok(read)), Want::Anything(asked)) = (&read, want) {
-            self.ask = if *read == asked {
-                (asked * 2).min(MOST)
-            } else {
-                (*read).next_power_of_two().clamp(LEAST, MOST)
-            };
+        if let Poll::Ready(Ok(read)) = &read {
+            match want {
+                Want::Anything(asked) if *read == asked => self.ask = (asked * 2).min(MOST),
+                Want::Anything(_) => self.ask = (*read).next_power_of_two().clamp(LEAST, MOST),
+                Want::Rest(_) => {
+                    self.room = self.bytes.len().clamp(self.room, MOST_ROOM);
+                    // Large packets come one behind the other: of the next its beginning will do.
+                    self.ask = LEAST;
+                }
+            }
         }
         read
     }
@@ -52,10 +60,10 @@ impl Incoming {
         let have = self.bytes.len();
         // Bytes that cannot be cut are refused by the connection; here they are only bytes.
         match packet::missing(&self.bytes) {
-            // Not more than what has arrived, so that memory at most doubles; and not the last bytes, which may
-            // carry descriptors.
+            // Not more than what has arrived, here or in a packet before, so that memory at most doubles, or is
+            // little; and not the last bytes, which may carry descriptors.
             Ok(missing) if self.plain && have >= packet::MIN_LEN && missing >= LARGE => {
-                Want::Rest((missing - packet::MAX_DESCRIPTORS).min(have.max(MOST)))
+                Want::Rest((missing - packet::MAX_DESCRIPTORS).min(have.max(self.room)))
             }
             _ => Want::Anything(self.ask),
         }
