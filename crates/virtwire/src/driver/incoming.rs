@@ -56,6 +56,22 @@ impl Incoming {
         read
     }
 
+    /// How much memory the rest of a packet takes, where it is not there.
+    pub(super) fn lacks(&self) -> Option<usize> {
+        match self.want() {
+            Want::Rest(most) if self.bytes.capacity() - self.bytes.len() < most => {
+                Some(self.bytes.len() + most)
+            }
+            _ => None,
+        }
+    }
+
+    /// Goes on in other memory, which is empty.
+    pub(super) fn move_into(&mut self, mut memory: BytesMut) {
+        memory.extend_from_slice(&self.bytes);
+        self.bytes = memory;
+    }
+
     fn want(&self) -> Want {
         let have = self.bytes.len();
         // Bytes that cannot be cut are refused by the connection; here they are only bytes.

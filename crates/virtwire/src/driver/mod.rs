@@ -9,6 +9,7 @@ mod calls;
 mod incoming;
 mod links;
 mod outgoing;
+mod spares;
 mod streams;
 mod subscriptions;
 
@@ -24,6 +25,7 @@ use calls::Waiter;
 use incoming::Incoming;
 use links::Links;
 use outgoing::Outgoing;
+use spares::Spares;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
@@ -74,6 +76,8 @@ struct State {
     queues: BTreeMap<QueueId, Queue>,
     next_queue: QueueId,
     streams: BTreeMap<Serial, Inlet>,
+    /// Memory for what comes on them.
+    spares: Spares,
     bounds: StreamBounds,
     /// Who waits for room to send on a stream.
     senders: Vec<Waker>,
@@ -130,6 +134,7 @@ impl Shared {
                 queues: BTreeMap::new(),
                 next_queue: 0,
                 streams: BTreeMap::new(),
+                spares: Spares::default(),
                 bounds,
                 senders: Vec::new(),
                 throttled: false,
@@ -540,6 +545,11 @@ impl Driver {
         for _ in 0..READS_A_TURN {
             if self.poll_pace(cx).is_pending() {
                 return;
+            }
+            if let Some(len) = self.incoming.lacks()
+                && let Some(memory) = self.shared.lock().spares.take(len)
+            {
+                self.incoming.move_into(memory);
             }
             match self.incoming.poll_read(cx, &*self.transport) {
                 Poll::Pending => {

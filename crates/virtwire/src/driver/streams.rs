@@ -134,6 +134,7 @@ impl State {
             StreamEvent::Data(_) | StreamEvent::Hole { .. } if inlet.unwanted => {}
             StreamEvent::Data(data) => {
                 let data = if data.len() < COPIED_LEN { Bytes::copy_from_slice(&data) } else { data };
+                self.spares.keep(&data);
                 inlet.push(Chunk::Data(data));
                 wakes.extend(inlet.reader.take());
                 if inlet.bytes > self.bounds.limit {
@@ -306,6 +307,9 @@ impl Drop for StreamSlot {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         let Some(inlet) = state.streams.remove(&self.serial) else { return };
+        if state.streams.is_empty() {
+            state.spares.clear();
+        }
         if inlet.end.is_none() {
             state.client.abort(self.serial);
         }
