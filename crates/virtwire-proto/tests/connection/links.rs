@@ -189,7 +189,7 @@ fn a_registration_is_made_again_ahead_of_calls() {
     let procedure = <ConnectDomainEventCallbackRegisterAnyArgs as virtwire_proto::program::Call>::PROCEDURE;
     let again = pair
         .client
-        .ahead(|client| client.subscribe_raw(procedure, &args, CallOptions::default(), Time::START))
+        .ahead(|client| client.subscribe_shared_raw(procedure, args, CallOptions::default(), Time::START))
         .unwrap();
     let call = pair.called();
     assert_eq!(call.args::<ConnectDomainEventCallbackRegisterAnyArgs>().unwrap(), register_domain());

@@ -189,6 +189,14 @@ impl Calls {
         }
     }
 
+    fn add(&mut self, serial: Serial, call: Pending) {
+        self.last_serial = serial.0;
+        if let Some(deadline) = call.deadline {
+            self.deadlines.insert((deadline, serial));
+        }
+        self.pending.insert(serial, call);
+    }
+
     fn remove(&mut self, serial: Serial) -> Option<Pending> {
         let call = self.pending.remove(&serial)?;
         if let Some(deadline) = call.deadline {
@@ -302,26 +310,6 @@ impl Client {
         })
     }
 
-    /// Calls a procedure that registers for events, whose arguments are encoded already: as [`Client::subscribe`].
-    ///
-    /// # Errors
-    /// As [`Client::call`].
-    ///
-    /// # Panics
-    /// If the procedure registers nothing.
-    pub fn subscribe_raw(
-        &mut self,
-        procedure: &'static Procedure,
-        payload: &[u8],
-        options: CallOptions,
-        _now: Time,
-    ) -> Result<Serial, CallError> {
-        let class = procedure.event_class.expect("the procedure registers for events");
-        self.start(procedure, options, Some(class), |buffer, serial, descriptors| {
-            put_raw_call(buffer, serial, procedure, payload, descriptors)
-        })
-    }
-
     /// Does what `call` does ahead of the calls that wait for the new link, as what opens that link has to go.
     pub fn ahead<R>(&mut self, call: impl FnOnce(&mut Self) -> R) -> R {
         let before = core::mem::replace(&mut self.calls.ahead, true);
@@ -366,13 +354,9 @@ impl Client {
         let serial = self.free_serial();
         let mut packet = BytesMut::new();
         put_raw_call(&mut packet, serial, procedure, payload, descriptors.len())?;
-        self.calls.last_serial = serial.0;
-        if let Some(deadline) = deadline {
-            self.calls.deadlines.insert((deadline, serial));
-        }
         let registers = Some(class);
-        let call = Pending { procedure, wanted: true, registers, deadline, sent: false, early: None };
-        self.calls.pending.insert(serial, call);
+        self.calls
+            .add(serial, Pending { procedure, wanted: true, registers, deadline, sent: false, early: None });
         Ok(Waiting { serial, packet: packet.freeze(), descriptors })
     }
 
@@ -400,7 +384,7 @@ impl Client {
         let CallOptions { deadline, descriptors } = options;
         self.link.admits(procedure, descriptors.len())?;
         let serial = self.free_serial();
-        let held = self.calls.holding && !self.calls.ahead && !authenticates(procedure);
+        let held = self.calls.waits_for_link() && !authenticates(procedure);
         let sent = !held && self.calls.in_flight < self.calls.max_in_flight;
         if sent {
             put(self.link.outbox.tail(), serial, descriptors.len())?;
@@ -412,12 +396,7 @@ impl Client {
             let queue = if held { &mut self.calls.held } else { &mut self.calls.waiting };
             queue.push_back(Waiting { serial, packet: packet.freeze(), descriptors });
         }
-        self.calls.last_serial = serial.0;
-        if let Some(deadline) = deadline {
-            self.calls.deadlines.insert((deadline, serial));
-        }
-        let call = Pending { procedure, wanted: true, registers, deadline, sent, early: None };
-        self.calls.pending.insert(serial, call);
+        self.calls.add(serial, Pending { procedure, wanted: true, registers, deadline, sent, early: None });
         Ok(serial)
     }
 
