@@ -12,34 +12,20 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use support::{Peer, connect, failure};
+use support::{Peer, connect, failure, open_stream};
 use tempfile::tempfile;
 use virtwire::proto::connection::{CallId, ServerStreamEvent};
-use virtwire::proto::program::{Call, remote};
-use virtwire::{CallOptions, Connection, Copied, Error, Stream};
+use virtwire::proto::program::remote;
+use virtwire::{Connection, Copied, Error, Stream};
 
 const MIB: usize = 1 << 20;
 
-async fn open<C>(connection: &Connection, peer: &mut Peer, args: C) -> (Stream, CallId)
-where
-    C: Call<Ret = ()> + Send + Sync + 'static,
-{
-    let opening = tokio::spawn({
-        let connection = connection.clone();
-        async move { connection.open_stream(&args, CallOptions::new()).await }
-    });
-    let id = peer.call_of::<C>().await.id;
-    peer.with(move |server| server.reply(id, &()).unwrap()).await;
-    let ((), stream) = opening.await.unwrap().unwrap();
-    (stream, id)
-}
-
 async fn download(connection: &Connection, peer: &mut Peer) -> (Stream, CallId) {
-    open(connection, peer, remote::StorageVolDownloadArgs::default()).await
+    open_stream(connection, peer, remote::StorageVolDownloadArgs::default()).await
 }
 
 async fn upload(connection: &Connection, peer: &mut Peer) -> (Stream, CallId) {
-    open(connection, peer, remote::StorageVolUploadArgs::default()).await
+    open_stream(connection, peer, remote::StorageVolUploadArgs::default()).await
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

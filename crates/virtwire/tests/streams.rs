@@ -4,32 +4,18 @@ mod support;
 
 use bytes::Bytes;
 use std::time::{Duration, Instant};
-use support::{Peer, builder, connect, connect_with, failure};
+use support::{Peer, builder, connect, connect_with, failure, open_stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use virtwire::proto::connection::{CallId, ServerStreamEvent};
-use virtwire::proto::program::{Call, remote};
+use virtwire::proto::program::remote;
 use virtwire::{CallOptions, Chunk, Connection, Error, Stream};
 
-async fn open<C>(connection: &Connection, peer: &mut Peer, args: C) -> (Stream, CallId)
-where
-    C: Call<Ret = ()> + Send + Sync + 'static,
-{
-    let opening = tokio::spawn({
-        let connection = connection.clone();
-        async move { connection.open_stream(&args, CallOptions::new()).await }
-    });
-    let id = peer.call_of::<C>().await.id;
-    peer.with(move |server| server.reply(id, &()).unwrap()).await;
-    let ((), stream) = opening.await.unwrap().unwrap();
-    (stream, id)
-}
-
 async fn download(connection: &Connection, peer: &mut Peer) -> (Stream, CallId) {
-    open(connection, peer, remote::StorageVolDownloadArgs::default()).await
+    open_stream(connection, peer, remote::StorageVolDownloadArgs::default()).await
 }
 
 async fn upload(connection: &Connection, peer: &mut Peer) -> (Stream, CallId) {
-    open(connection, peer, remote::StorageVolUploadArgs::default()).await
+    open_stream(connection, peer, remote::StorageVolUploadArgs::default()).await
 }
 
 async fn send(peer: &Peer, id: CallId, data: impl Into<Bytes>) {
@@ -242,7 +228,7 @@ async fn a_dropped_wait_for_data_loses_none() {
 #[tokio::test]
 async fn a_console_speaks_in_both_directions() {
     let (connection, mut peer) = connect().await;
-    let (stream, id) = open(&connection, &mut peer, remote::DomainOpenConsoleArgs::default()).await;
+    let (stream, id) = open_stream(&connection, &mut peer, remote::DomainOpenConsoleArgs::default()).await;
     let (mut reading, mut writing) = tokio::io::split(stream);
     let reader = tokio::spawn(async move {
         let mut line = [0; 7];

@@ -14,14 +14,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 use virtwire::proto::connection::{
-    Authentication, IncomingCall, Server, ServerConfig, ServerEvent, ServerStreamEvent, Time, Transmit,
+    Authentication, CallId, IncomingCall, Server, ServerConfig, ServerEvent, ServerStreamEvent, Time,
+    Transmit,
 };
 use virtwire::proto::enums::{ErrorDomain, ErrorNumber};
 use virtwire::proto::error::raised;
 use virtwire::proto::packet::Header;
 use virtwire::proto::program::net::MessageError;
 use virtwire::proto::program::{Call, qemu, remote};
-use virtwire::{Builder, Connection};
+use virtwire::{Builder, CallOptions, Connection, Stream};
 
 /// The names by which hypervisors were opened.
 type Names = Arc<std::sync::Mutex<Vec<String>>>;
@@ -59,6 +60,21 @@ pub(crate) async fn connect_with(builder: Builder) -> (Connection, Peer) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let peer = Peer::start(theirs);
     (builder.open_on(ours).await.unwrap(), peer)
+}
+
+/// Opens a stream by a call, which the peer answers, and gives both ends of it.
+pub(crate) async fn open_stream<C>(connection: &Connection, peer: &mut Peer, args: C) -> (Stream, CallId)
+where
+    C: Call<Ret = ()> + Send + Sync + 'static,
+{
+    let opening = tokio::spawn({
+        let connection = connection.clone();
+        async move { connection.open_stream(&args, CallOptions::new()).await }
+    });
+    let id = peer.call_of::<C>().await.id;
+    peer.with(move |server| server.reply(id, &()).unwrap()).await;
+    let ((), stream) = opening.await.unwrap().unwrap();
+    (stream, id)
 }
 
 /// An error as a daemon raises one.
